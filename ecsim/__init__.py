@@ -1,0 +1,37 @@
+"""ecsim: discrete-event simulation of edge-cloud AI with real models in one clock.
+
+`run` simulates a scenario, `load` opens a finished run. Heavy packages are imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ecsim.records.store import Run
+    from ecsim.runtime.run import run
+
+    load = Run.open
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "list_models", "load", "register", "run"]
+
+_LAZY = {
+    "load": ("ecsim.records.store", "load"),
+    "list_models": ("ecsim.models", "list_models"),
+    "register": ("ecsim.core.registry", "register"),
+    "run": ("ecsim.runtime.run", "run"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'ecsim' has no attribute {name!r}")
+    import importlib
+
+    module, attribute = _LAZY[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,95 @@
+"""Names a scenario may use, and where their classes live.
+
+The table is static text, so that listing names imports nothing; a class is imported when it is
+first resolved. Every class has a frozen dataclass `Params`: the keys a scenario may give it.
+A plugin adds a name with `register`; see docs/how-to/own-strategy.md.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ecsim.core.errors import UserError
+
+T = TypeVar("T")
+
+_INDEX: dict[str, dict[str, str]] = {
+    "data": {
+        "digits": "ecsim.streams.datasets:Digits",
+        "npz": "ecsim.streams.datasets:Npz",
+    },
+    "schedule": {
+        "class_incremental": "ecsim.streams.schedule:ClassIncremental",
+    },
+    "arrivals": {
+        "periodic": "ecsim.streams.arrivals:Periodic",
+        "poisson": "ecsim.streams.arrivals:Poisson",
+    },
+    "model": {
+        "spiking_vgg": "ecsim.models.snn.vgg:SpikingVGG",
+        "vgg": "ecsim.models.ann.vgg:VGG",
+        "resnet": "ecsim.models.ann.resnet:ResNet",
+    },
+    "setup": {
+        "joint_distillation": "ecsim.learning.setup:JointDistillation",
+    },
+    "update": {
+        "self_distillation": "ecsim.learning.update:SelfDistillation",
+    },
+    "costs": {
+        "counted": "ecsim.costs.counted:Counted",
+        "published": "ecsim.costs.published:Published",
+    },
+    "strategy": {
+        "ecc_snn": "ecsim.strategies.ecc_snn:EccSnn",
+        "edge_only": "ecsim.strategies.edge_only:EdgeOnly",
+        "cloud_only": "ecsim.strategies.cloud_only:CloudOnly",
+        "random_offload": "ecsim.strategies.random_offload:RandomOffload",
+    },
+}
+_PLUGINS: dict[str, dict[str, type[Any]]] = {kind: {} for kind in _INDEX}
+
+
+def kinds() -> tuple[str, ...]:
+    """Give the kinds of things that have names."""
+    return tuple(_INDEX)
+
+
+def names(kind: str, pattern: str = "*") -> list[str]:
+    """Give the names of a kind that match a shell pattern, sorted.
+
+    >>> names("model", "*vgg*")
+    ['spiking_vgg', 'vgg']
+    """
+    return sorted(fnmatch.filter([*_INDEX[kind], *_PLUGINS[kind]], pattern))
+
+
+def resolve(kind: str, name: str) -> type[Any]:
+    """Import and give the class behind a name; raise `UserError` for an unknown one."""
+    if name in _PLUGINS[kind]:
+        return _PLUGINS[kind][name]
+    if name not in _INDEX[kind]:
+        raise UserError(f"unknown {kind} {name!r}; there are: {', '.join(names(kind))}")
+    module, _, attribute = _INDEX[kind][name].partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def register(kind: str, name: str) -> Callable[[type[T]], type[T]]:
+    """Class decorator: let scenarios use the class under this name. For plugins.
+
+    Raises `UserError` when the kind is unknown or the name is taken by a built-in.
+    """
+    if kind not in _INDEX:
+        raise UserError(f"cannot register a {kind!r}; kinds are: {', '.join(kinds())}")
+    if name in _INDEX[kind]:
+        raise UserError(f"the {kind} {name!r} is built in; give yours another name")
+
+    def decorate(cls: type[T]) -> type[T]:
+        _PLUGINS[kind][name] = cls
+        return cls
+
+    return decorate

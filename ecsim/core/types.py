@@ -1,0 +1,106 @@
+"""The records that cross package borders: frozen, slotted, numpy only.
+
+SI units; the unit is the name's suffix. Class ids are global (the data set's own labels), also
+where a model knows only some of them: `ModelRef.classes` gives the global id of each column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Counted work, before any device turns it into seconds and joules.
+
+    Attributes
+    ----------
+    macs : multiply-accumulates of dense or analogue layers.
+    sops : synaptic operations, one per (spike, synapse) pair that a spike really reached.
+    neuron_updates : membrane updates of spiking neurons, one per neuron and time-step.
+    bytes_moved : bytes of weights and activations read or written.
+    steps : equal pieces it is served in; a device may serve something else between two pieces.
+    is_training : float work with gradients, which only an engine that can train may serve.
+    """
+
+    macs: float = 0.0
+    sops: float = 0.0
+    neuron_updates: float = 0.0
+    bytes_moved: float = 0.0
+    steps: int = 1
+    is_training: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A version of a model, without its weights.
+
+    Attributes
+    ----------
+    role : "edge" or "cloud" (the entry under `models:` it descends from).
+    version : 0 for the version deployed at the start, then 1, 2, … by update.
+    key : content hash of everything that determines the weights.
+    classes : global class id of each output column.
+    param_bytes : bytes that a transfer of this version moves.
+    """
+
+    role: str
+    version: int
+    key: str
+    classes: tuple[int, ...]
+    param_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What one model version really answers for one sample.
+
+    `label` is a global class id; `logits` has one value per column of ``model.classes``;
+    `normalized_entropy` lies in [0, 1] (ECC-SNN, Eq. 11) and is 1 for a one-class model.
+    """
+
+    label: int
+    logits: FloatArray
+    normalized_entropy: float
+    work: Work
+    model: ModelRef
+    exit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One sample that arrived at a device and wants an answer. The label is not in it."""
+
+    id: int
+    device: str
+    sample_id: int
+    phase: int
+    visit: int
+    t_arrive_s: float
+    payload_bytes: float
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a strategy returns for a task: the label, the node that decided, its prediction."""
+
+    label: int
+    at: str
+    by: Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """A training that ended on a device: the new version and the work it took."""
+
+    model: ModelRef
+    work: Work
+    n_samples: int
