@@ -33,6 +33,9 @@ _INDEX: dict[str, dict[str, str]] = {
         "vgg": "ecsim.models.ann.vgg:VGG",
         "resnet": "ecsim.models.ann.resnet:ResNet",
     },
+    "cloud_training": {
+        "supervised": "ecsim.learning.cloud:CloudTraining",
+    },
     "setup": {
         "joint_distillation": "ecsim.learning.setup:JointDistillation",
     },
@@ -93,3 +96,8 @@ def register(kind: str, name: str) -> Callable[[type[T]], type[T]]:
         return cls
 
     return decorate
+
+
+def plugin_names() -> dict[str, list[str]]:
+    """Give the names that plugins have registered, by kind."""
+    return {kind: sorted(found) for kind, found in _PLUGINS.items() if found}

@@ -6,6 +6,7 @@ where a model knows only some of them: `ModelRef.classes` gives the global id of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,3 +105,58 @@ class UpdateResult:
     model: ModelRef
     work: Work
     n_samples: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What a device has buffered: samples and the cloud's answers.
+
+    Attributes
+    ----------
+    sample_ids : distinct ids, shape (n,); their order is part of a training's identity.
+    labels : global class id that the cloud answered, shape (n,).
+    logits : the cloud's logits, shape (n, K).
+    classes : global class id of each column of `logits`.
+    """
+
+    sample_ids: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+    classes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.sample_ids)
+        if self.labels.shape != (n,) or self.logits.shape != (n, len(self.classes)):
+            raise ValueError(
+                f"{n} samples, labels {self.labels.shape}, logits {self.logits.shape} and "
+                f"{len(self.classes)} classes do not fit together"
+            )
+        if len(np.unique(self.sample_ids)) != n:
+            raise ValueError("a sample is in the batch twice")
+
+    @classmethod
+    def answered(
+        cls, sample_ids: Sequence[int] | IntArray, logits: FloatArray, classes: Sequence[int]
+    ) -> Batch:
+        """Build a batch whose labels are the classes of the cloud's largest logits."""
+        scores = np.asarray(logits, dtype=np.float32).reshape(len(sample_ids), len(classes))
+        labels = np.asarray(classes, dtype=np.int64)[scores.argmax(axis=1)]
+        return cls(np.asarray(sample_ids, dtype=np.int64), labels, scores, tuple(classes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A training that is decided but not done.
+
+    Attributes
+    ----------
+    child : the version it will give.
+    work : what it will cost.
+    new_classes : the classes of the head it adds, in the order of its columns; may be empty.
+    rows : the rows of the batch that it learns from.
+    """
+
+    child: ModelRef
+    work: Work
+    new_classes: tuple[int, ...]
+    rows: npt.NDArray[np.int64]

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ecsim.core.errors import UserError
 from ecsim.core.types import Work
 from ecsim.costs.cards import Card, cards
 from ecsim.costs.model import EngineCost, LinkCost
-
-BOUNDARIES = ("op", "device")
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,12 @@ class Counted:
     """Prices from device and link cards within one energy boundary."""
 
     Params = CountedParams
+    boundaries: ClassVar[tuple[str, ...]] = ("device", "op")
 
     def __init__(self, params: CountedParams, boundary: str = "device"):
-        if boundary not in BOUNDARIES:
+        if boundary not in self.boundaries:
             raise UserError(
-                f"energy boundary {boundary!r}: expected one of {', '.join(BOUNDARIES)}"
+                f"energy boundary {boundary!r}: expected one of {', '.join(self.boundaries)}"
             )
         self.boundary = boundary
 
@@ -48,6 +48,7 @@ class Counted:
             price=self._price(card),
             idle_w=card["idle_power"] if self.boundary == "device" else 0.0,
             can_train=card.can_train,
+            busy_w=self._busy_w(card),
         )
 
     def link(
@@ -70,6 +71,11 @@ class Counted:
             rx_w=card["down_slope"] * down + card["base_power"],
         )
 
+    def _busy_w(self, card: Card) -> float:
+        if self.boundary == "op" or "active_power" not in card.constants:
+            return 0.0
+        return card["active_power"] - card["idle_power"]
+
     def _price(self, card: Card) -> Callable[[Work], tuple[float, float]]:
         overhead_s = card["overhead"]
         mac_s = 1.0 / card["macs_per_s"]
@@ -77,13 +83,13 @@ class Counted:
         if self.boundary == "op":
             op = cards("operations")["horowitz_45nm"]
             mac_j, sop_j = op["joules_per_mac"], op["joules_per_sop"]
-            update_j, busy_w = op["joules_per_neuron_update"], 0.0
+            update_j = op["joules_per_neuron_update"]
         elif "joules_per_sop" in card.constants:  # its pJ per SOP includes the neuron's update
             mac_j, sop_j = card["joules_per_mac"], card["joules_per_sop"]
-            update_j, busy_w = 0.0, 0.0
+            update_j = 0.0
         else:
             mac_j = sop_j = update_j = 0.0
-            busy_w = card["active_power"] - card["idle_power"]
+        busy_w = self._busy_w(card)
 
         def price(work: Work) -> tuple[float, float]:
             seconds = overhead_s * work.steps + work.macs * mac_s + work.sops * sop_s

@@ -15,12 +15,14 @@ class EngineCost:
     """The price list of one engine of a node.
 
     `price` gives (seconds, marginal joules) of a piece of work; `idle_w` is the power it draws
-    whether it works or not, accounted apart from the tasks.
+    whether it works or not, accounted apart from the tasks; `busy_w` what it draws beyond that
+    while it serves work that is not counted (other tenants).
     """
 
     price: Callable[[Work], tuple[float, float]]
     idle_w: float = 0.0
     can_train: bool = False
+    busy_w: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

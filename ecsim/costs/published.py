@@ -7,10 +7,13 @@ no cost of updates. It is a boundary of its own and never mixed with another.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ecsim.core.types import Work
 from ecsim.costs.cards import Card, cards
 from ecsim.costs.model import EngineCost, LinkCost
+
+_IMMEDIATE_BIT_PER_S = 1e30  # a reply of any size takes less than the clock can resolve
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Published:
     """Prices from a paper's per-sample table, whatever the device and the counted work."""
 
     Params = PublishedParams
+    boundaries: ClassVar[tuple[str, ...]] = ("published",)
 
     def __init__(self, params: PublishedParams, boundary: str = "published"):
         self.boundary = "published"
@@ -52,7 +56,7 @@ class Published:
         seconds = self.table["upload_time"]
         return LinkCost(
             up_bit_per_s=payload_bytes * 8.0 / seconds,
-            down_bit_per_s=float("inf"),
+            down_bit_per_s=_IMMEDIATE_BIT_PER_S,
             latency_s=0.0,
             tx_w=self.table["upload_energy"] / seconds,
         )

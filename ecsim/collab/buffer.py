@@ -1,0 +1,79 @@
+"""What a device keeps to learn from: samples and the cloud's answers, up to a capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ecsim.core.types import Batch, Prediction
+
+
+class Buffer:
+    """Answers of the cloud by sample id; the latest answer for a sample wins.
+
+    When full, a newcomer replaces a random one or is left out, so that what is kept is a uniform
+    sample of what came since the last flush (reservoir sampling, Vitter 1985, algorithm R).
+
+    Parameters
+    ----------
+    capacity : samples kept at most.
+    rng : the named stream that decides what a full buffer keeps.
+    on_full : called after each new answer that finds the buffer full or makes it full.
+    """
+
+    def __init__(
+        self, capacity: int, rng: np.random.Generator, on_full: Callable[[], None] | None = None
+    ):
+        self.capacity = capacity
+        self._rng = rng
+        self._on_full = on_full
+        self._answers: dict[int, Prediction] = {}
+        self._slots: list[int] = []  # sample ids, so that a random one can be replaced
+        self._n_offered = 0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next new sample would have to replace another."""
+        return len(self._slots) >= self.capacity
+
+    def put(self, sample_id: int, answer: Prediction) -> None:
+        """Keep the cloud's answer for a sample."""
+        if sample_id in self._answers:
+            self._answers[sample_id] = answer
+            return
+        self._n_offered += 1
+        if self._admit(sample_id):
+            self._answers[sample_id] = answer
+        if self.is_full and self._on_full is not None:
+            self._on_full()
+
+    def _admit(self, sample_id: int) -> bool:
+        """Give the sample a slot, if need be another one's; whether it got one."""
+        if not self.is_full:
+            self._slots.append(sample_id)
+            return True
+        slot = int(self._rng.integers(self._n_offered))
+        if slot >= self.capacity:
+            return False
+        del self._answers[self._slots[slot]]
+        self._slots[slot] = sample_id
+        return True
+
+    def flush(self) -> Batch | None:
+        """Give what is kept, by sample id, and start anew; None when there is nothing.
+
+        Sorted, so that the order in which answers came back does not change a training.
+        """
+        if not self._answers:
+            return None
+        kept = sorted(self._answers.items())
+        self._answers, self._slots, self._n_offered = {}, [], 0
+        return Batch.answered(
+            [sample_id for sample_id, _ in kept],
+            np.stack([answer.logits for _, answer in kept]),
+            kept[0][1].model.classes,
+        )

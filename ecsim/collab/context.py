@@ -1,0 +1,258 @@
+"""What a strategy can ask for: the operations it yields and the few things that are immediate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ecsim.collab.buffer import Buffer
+from ecsim.collab.operations import Carry, Infer, Learn
+from ecsim.collab.place import Place
+from ecsim.collab.updates import Condition, Deployment, Learner, UpdatePolicy
+from ecsim.core.errors import StrategyError
+from ecsim.core.randomness import Streams
+from ecsim.core.types import Batch, ModelRef, Task, UpdateResult, Work
+from ecsim.kernel import After, All, First, Mailbox, Operation, Signal, Topology, Travel, Use, World
+from ecsim.records.tables import STAGES
+
+_UP, _DOWN = STAGES.index("up"), STAGES.index("down")
+_RANK = {"end": 0, "edge": 1, "cloud": 2}
+_NO_REFERENCE: Mapping[tuple[str, int], tuple[int, int]] = {}
+
+
+class Context:
+    """The world as one strategy sees it.
+
+    What is marked *operation* is inert until it is yielded and takes simulated time; everything
+    else is immediate and takes none.
+
+    Parameters
+    ----------
+    places : nodes by name.
+    devices : names of the nodes at which tasks arrive.
+    streams : the family of named random streams of the world.
+    update : the scenario's update policy; None when devices do not learn.
+    reference : uploads and tasks of the arm that this one matches, by device and phase.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        topology: Topology,
+        places: Mapping[str, Place],
+        devices: tuple[str, ...],
+        streams: Streams,
+        update: UpdatePolicy | None = None,
+        reference: Mapping[tuple[str, int], tuple[int, int]] = _NO_REFERENCE,
+    ):
+        self.devices = devices
+        self.deployments: list[Deployment] = []
+        self.marks: list[tuple[float, str, float]] = []
+        self._world = world
+        self._topology = topology
+        self._places = places
+        self._streams = streams
+        self._update = update
+        self._reference = reference
+        self._randoms: dict[tuple[str, ...], np.random.Generator] = {}
+        self._signals: dict[str, Signal] = {}
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._buffers: dict[str, Buffer] = {}
+        self._nearest: dict[tuple[str, str], str] = {}
+        self._trained: dict[tuple[str, str], Deployment] = {}
+
+    # Operations -----------------------------------------------------------------------------
+
+    def infer(self, node: str, task: Task, model: ModelRef | None = None) -> Operation:
+        """Operation: run the node's model (or a version it holds) on the sample; a `Prediction`."""
+        place = self._places[node]
+        if model is not None and model.key not in place.held:
+            raise StrategyError(f"{node} does not hold version {model.version} of {model.role}")
+        return Infer(place, task, model)
+
+    def compute(self, node: str, work: Work) -> Operation:
+        """Operation: serve counted work on the node's inference engine; gives None."""
+        place = self._places[node]
+        seconds, joules = place.price(work)
+        return Use(place.inference, seconds, joules, place.stage)
+
+    def send(self, a: str, b: str, size_bytes: float, carries: ModelRef | None = None) -> Operation:
+        """Operation: send bytes from node `a` to node `b`; gives None on arrival.
+
+        With `carries` the receiver holds that version from the arrival on.
+        """
+        route = self._topology.route(a, b)
+        is_down = _RANK[self._places[b].node.tier] < _RANK[self._places[a].node.tier]
+        stage = _DOWN if is_down else _UP
+        if carries is None:
+            return Travel(route, size_bytes, stage)
+        return Carry(self._places[b], carries, route, size_bytes, stage)
+
+    def after(self, seconds: float) -> Operation:
+        """Operation: wait."""
+        return After(seconds)
+
+    def train(self, node: str, learner: Learner, model: ModelRef, batch: Batch | None) -> Operation:
+        """Operation: update a model on the node's training engine; gives an `UpdateResult`.
+
+        Gives None at once when there is nothing to learn. The work is counted before it starts;
+        the training itself is executed when somebody reads its result.
+        """
+        plan = learner.plan(model, batch) if batch is not None else None
+        if plan is None or batch is None:
+            return After(0.0)
+        policy = self._require_update()
+        place = self._places[node]
+        policy.add(learner, model, plan, batch, node)
+        seconds, joules = place.host_price(plan.work)
+        self._trained[node, plan.child.key] = Deployment(
+            node,
+            plan.child,
+            t_start_s=self.now,
+            parent_key=model.key,
+            n_samples=len(plan.rows),
+            new_classes=plan.new_classes,
+            seconds=seconds,
+            joules=joules,
+            macs=plan.work.macs,
+        )
+        return Learn(
+            place,
+            seconds=seconds,
+            joules=joules,
+            steps=plan.work.steps,
+            mode=policy.mode,
+            stage=place.stage,
+            value=UpdateResult(plan.child, plan.work, len(plan.rows)),
+        )
+
+    def all(self, *branches: Any) -> Operation:
+        """Operation: run branches (operations or generators) side by side; a list of values."""
+        return All(*branches)
+
+    def first(self, *branches: Any) -> Operation:
+        """Operation: the first branch to end; (index, value). The others are abandoned."""
+        return First(*branches)
+
+    def until(self, condition: Condition, node: str) -> Operation:
+        """Operation: wait until the condition next holds for the node."""
+        return self.signal(f"{condition}/{node}").wait()
+
+    # Immediate ------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """Simulated time in s."""
+        return float(self._world.now)
+
+    @property
+    def update_when(self) -> Condition:
+        """The condition that starts an update; raises `StrategyError` without updates."""
+        return self._require_update().when
+
+    @property
+    def learner(self) -> Learner:
+        """The scenario's update method; raises `StrategyError` without updates."""
+        return self._require_update().learner
+
+    @property
+    def learns(self) -> bool:
+        """Whether the scenario has updates."""
+        return self._update is not None
+
+    def nodes(self, tier: str) -> list[str]:
+        """Give the names of the nodes of a tier."""
+        return [name for name, place in self._places.items() if place.node.tier == tier]
+
+    def near(self, node: str, tier: str) -> str:
+        """Give the node of the tier that a message reaches soonest; the node itself if it fits."""
+        found = self._nearest.get((node, tier))
+        if found is None:
+            found = self._nearest[node, tier] = self._find_nearest(node, tier)
+        return found
+
+    def model(self, node: str) -> ModelRef:
+        """Give the version that the node serves."""
+        return self._places[node].model
+
+    def deploy(self, node: str, model: ModelRef) -> None:
+        """Let the node serve a version from now on.
+
+        Raises `StrategyError` unless the node holds it: the training has ended there, or its
+        bytes have arrived. An update can therefore never act early.
+        """
+        place = self._places[node]
+        if model.key not in place.held:
+            raise StrategyError(f"{node} cannot deploy version {model.version}: it has not got it")
+        place.model = model
+        training = self._trained.get((node, model.key)) or Deployment(node, model, self.now)
+        self.deployments.append(replace(training, t_deploy_s=self.now))
+
+    def buffer(self, node: str) -> Buffer:
+        """Give the node's buffer."""
+        found = self._buffers.get(node)
+        if found is None:
+            capacity = self._update.capacity if self._update else 0
+            found = self._buffers[node] = Buffer(
+                capacity,
+                self.random("buffer", node),
+                on_full=self.signal(f"buffer_full/{node}").fire,
+            )
+        return found
+
+    def random(self, *name: str) -> np.random.Generator:
+        """Give the random stream of this name; it goes on where the last call left it."""
+        found = self._randoms.get(name)
+        if found is None:
+            found = self._randoms[name] = self._streams(*name)
+        return found
+
+    def signal(self, name: str) -> Signal:
+        """Give the signal of this name: ``yield ctx.signal(name).wait()``, ``.fire(value)``."""
+        return self._signals.setdefault(name, Signal(self._world))
+
+    def mailbox(self, name: str) -> Mailbox:
+        """Give the mailbox of this name: ``.put(item)``, ``yield ctx.mailbox(name).get()``."""
+        return self._mailboxes.setdefault(name, Mailbox(self._world))
+
+    def reference_uploads(self, device: str, phase: int) -> tuple[int, int]:
+        """Give (uploads, tasks) of the matched arm on a device in a phase."""
+        return self._reference.get((device, phase), (0, 0))
+
+    def record(self, name: str, value: float) -> None:
+        """Keep a figure of the strategy's own, with the time, in the table ``marks``."""
+        self.marks.append((self.now, name, float(value)))
+
+    # Runtime --------------------------------------------------------------------------------
+
+    def replay(self, deployments: Iterable[Deployment]) -> Iterable[Any]:
+        """Give generators that deploy another arm's versions at their times (``versions:``)."""
+        for deployment in deployments:
+            yield self._replay(deployment)
+
+    def _replay(self, original: Deployment) -> Any:
+        yield self.after(original.t_deploy_s)
+        place = self._places[original.device]
+        place.held.add(original.model.key)
+        place.model = original.model
+        self.deployments.append(original)
+
+    def _find_nearest(self, node: str, tier: str) -> str:
+        names = self.nodes(tier)
+        if node in names:
+            return node
+        if not names:
+            raise StrategyError(f"there is no node of tier {tier!r}")
+        return min(names, key=lambda name: (self._latency_s(node, name), name))
+
+    def _latency_s(self, a: str, b: str) -> float:
+        bits = 8.0 * self._topology.reference_bytes
+        return sum(h.propagation_s + bits / h.bit_per_s for h in self._topology.route(a, b))
+
+    def _require_update(self) -> UpdatePolicy:
+        if self._update is None:
+            raise StrategyError("the scenario has no `learning.update`: nothing can be trained")
+        return self._update

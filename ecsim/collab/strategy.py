@@ -1,0 +1,56 @@
+"""What a strategy is: a generator per task that returns the answer, and generators per device.
+
+A strategy yields operations of the `Context` and gets their results back::
+
+    class Mine(Strategy[MineParams]):
+        Params = MineParams
+
+        def serve(self, task, ctx):
+            edge = yield ctx.infer(task.device, task)
+            return Answer(edge.label, at=task.device, by=edge)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from ecsim.core.types import Answer, Prediction, Task
+
+if TYPE_CHECKING:
+    from ecsim.collab.context import Context
+
+P = TypeVar("P")
+Serving = Generator[Any, Any, Answer]
+Background = Generator[Any, Any, None]
+
+
+@dataclass(frozen=True)
+class NoParams:
+    """For strategies without parameters."""
+
+
+class Strategy(Generic[P]):
+    """Base of all strategies: override `serve`, and `background` where devices act on their own."""
+
+    Params: ClassVar[type[Any]] = NoParams
+
+    def __init__(self, params: P):
+        self.params = params
+
+    def serve(self, task: Task, ctx: Context) -> Serving:
+        """Yield operations and return the `Answer`; runs once per task, from its arrival on."""
+        raise NotImplementedError(f"{type(self).__name__} does not override serve()")
+
+    def offloads(self, edge: Prediction) -> bool | None:
+        """Whether the strategy would upload a sample with this edge prediction.
+
+        Used to probe deployed versions outside simulated time; None (the default) means that the
+        strategy's rule does not follow from the prediction alone.
+        """
+        return None
+
+    def background(self, ctx: Context) -> Iterable[Background]:
+        """Give long-lived generators that run beside the tasks; none by default."""
+        return ()
