@@ -1,0 +1,65 @@
+"""Random offloading: the control that shows whether choosing *which* samples to upload matters.
+
+With ``rate: match LABEL`` each device uploads, in each phase, exactly as many samples as the
+strategy LABEL did, chosen uniformly at random; with a number, each sample with that probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ecsim.collab.context import Context
+from ecsim.collab.routines import ask_cloud, learn_on_device
+from ecsim.collab.strategy import Background, Serving, Strategy
+from ecsim.core.types import Answer, Task
+from ecsim.core.units import Bytes
+
+
+@dataclass(frozen=True)
+class RandomOffloadParams:
+    """Parameters of random offloading.
+
+    Attributes
+    ----------
+    rate : probability of an upload, or ``match LABEL``.
+    reply : size of the cloud's answer, label and logits.
+    """
+
+    rate: float | str = 0.5
+    reply: Bytes = 100.0
+
+
+class RandomOffload(Strategy[RandomOffloadParams]):
+    """Infer at the edge, then upload or not by the toss of a coin; learn like ECC-SNN."""
+
+    Params = RandomOffloadParams
+
+    def __init__(self, params: RandomOffloadParams):
+        super().__init__(params)
+        self._left: dict[tuple[str, int], tuple[int, int]] = {}  # (uploads, tasks) still to come
+
+    def serve(self, task: Task, ctx: Context) -> Serving:
+        """Infer on the device; upload if the draw says so."""
+        edge = yield ctx.infer(task.device, task)
+        if not self._draw(task, ctx):
+            return Answer(edge.label, at=task.device, by=edge)
+        answer = yield from ask_cloud(task, ctx, self.params.reply)
+        ctx.buffer(task.device).put(task.sample_id, answer.by)
+        return answer
+
+    def background(self, ctx: Context) -> Iterable[Background]:
+        """One learner per device, as in ECC-SNN."""
+        return (learn_on_device(device, ctx) for device in ctx.devices if ctx.learns)
+
+    def _draw(self, task: Task, ctx: Context) -> bool:
+        toss = ctx.random("random_offload", task.device).random()
+        if not isinstance(self.params.rate, str):
+            return bool(toss < self.params.rate)
+        # Selection sampling: each of the tasks to come is equally likely to be among the uploads,
+        # and their number comes out exactly.
+        place = (task.device, task.phase)
+        uploads, tasks = self._left.get(place) or ctx.reference_uploads(*place)
+        chosen = bool(toss * tasks < uploads)
+        self._left[place] = (uploads - chosen, tasks - 1)
+        return chosen
