@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecsim.records.store import Run
-    from ecsim.runtime.run import run
-
-    load = Run.open
+    from ecsim.api import run
+    from ecsim.core.registry import register
+    from ecsim.models import list_models
+    from ecsim.records.store import load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "list_models", "load", "register", "run"]
@@ -20,7 +20,7 @@ _LAZY = {
     "load": ("ecsim.records.store", "load"),
     "list_models": ("ecsim.models", "list_models"),
     "register": ("ecsim.core.registry", "register"),
-    "run": ("ecsim.runtime.run", "run"),
+    "run": ("ecsim.api", "run"),
 }
 
 

@@ -1,0 +1,20 @@
+"""What the commands print with."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+
+def console(*, quiet: bool = False, stderr: bool = False) -> Console:
+    """Give a console; numbers are not coloured, so that output reads the same in a file."""
+    return Console(quiet=quiet, stderr=stderr, highlight=False, soft_wrap=False)
+
+
+def table(*heads: str) -> Table:
+    """Give a plain table whose cells fold instead of being cut."""
+    made = Table(box=SIMPLE, pad_edge=False)
+    for head in heads:
+        made.add_column(head, overflow="fold")
+    return made

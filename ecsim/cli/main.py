@@ -1,0 +1,53 @@
+"""The `ecsim` command and the exit codes: 0, 2 user error, 3 false assertion, 70 internal."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+import ecsim
+from ecsim.cli import look, scenarios, simulate
+from ecsim.core.errors import EcsimError, UserError
+
+
+class Commands(click.Group):
+    """A group that turns our exceptions into messages and exit codes."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; no traceback for what the user can mend."""
+        try:
+            return super().invoke(ctx)
+        except EcsimError as error:
+            if not isinstance(error, UserError) and error.exit_code == 70:
+                raise
+            click.echo(str(error), err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted; nothing was written", err=True)
+            sys.exit(130)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(0)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(ecsim.__version__, prog_name="ecsim")
+def cli() -> None:
+    """Simulate edge-cloud AI: real models in one world of queues, links and batteries."""
+
+
+for command in (*scenarios.COMMANDS, *simulate.COMMANDS, *look.COMMANDS):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; an internal error shows its traceback and exits with 70."""
+    try:
+        cli()
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        click.echo("internal error: please report it with the lines above", err=True)
+        sys.exit(70)

@@ -1,0 +1,99 @@
+"""The command `run`, and what it shows while it goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from ecsim.cli.console import console
+from ecsim.cli.options import as_json, scenario_options
+from ecsim.core.errors import FalseAssertionError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Live:
+    """Shows trainings and simulated time on the terminal (stderr)."""
+
+    def __init__(self, to: Console):
+        self._console = to
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            console=to,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Live:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def training(self, what: str, seconds: float | None) -> None:
+        """Print a finished training; show the one that runs."""
+        if seconds is None:
+            self._tasks[what] = self._bars.add_task(f"training: {what}", total=None)
+            return
+        self._bars.remove_task(self._tasks.pop(what))
+        self._console.print(f"trained {what} in {seconds:.1f} s")
+
+    def arm(self, label: str, share: float) -> None:
+        """Move the bar of a strategy."""
+        if label not in self._tasks:
+            self._tasks[label] = self._bars.add_task(f"simulating {label}", total=1.0)
+        self._bars.update(self._tasks[label], completed=share)
+        if share >= 1.0:
+            self._bars.remove_task(self._tasks.pop(label))
+            self._console.print(f"simulated {label}")
+
+    def note(self, message: str) -> None:
+        """Print a warning."""
+        self._console.print(f"note: {message}", style="yellow")
+
+
+@click.command()
+@scenario_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    help="Folder of the runs.",
+)  # fmt: skip
+@as_json
+@click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
+def run(
+    file: Path,
+    overrides: dict[str, str],
+    plugins: tuple[Path, ...],
+    out: Path,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Simulate a scenario: train, deploy, stream, compare, and write tables and figures."""
+    from ecsim import api
+    from ecsim.records.metrics import to_json
+    from ecsim.report import terminal
+
+    with Live(console(quiet=quiet, stderr=True)) as live:
+        finished = api.run(file, set=overrides, plugins=plugins, out=out, progress=live)
+    if as_json:
+        click.echo(to_json(finished.summary), nl=False)
+    elif not quiet:
+        terminal.show(finished.summary, console())
+        click.echo(f"run written to {finished.path}")
+        for figure in finished.figures.values():
+            click.echo(f"figure {figure} (and .pdf)")
+    failed = [entry for entry in finished.manifest["assertions"] if not entry["holds"]]
+    if failed:
+        lines = "\n".join(f"assertion is false: {entry['values']}" for entry in failed)
+        raise FalseAssertionError(lines)
+
+
+COMMANDS = (run,)
