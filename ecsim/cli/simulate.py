@@ -6,30 +6,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich import progress
 
 from ecsim.cli.console import console
 from ecsim.cli.options import as_json, scenario_options
 from ecsim.core.errors import FalseAssertionError
+from ecsim.runtime import progress as runtime
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Live:
+class Live(runtime.Progress):
     """Shows trainings and simulated time on the terminal (stderr)."""
 
     def __init__(self, to: Console):
         self._console = to
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.TextColumn("{task.percentage:>3.0f} %"),
+            progress.TimeElapsedColumn(),
             console=to,
             transient=True,
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, progress.TaskID] = {}
 
     def __enter__(self) -> Live:
         self._bars.start()

@@ -258,7 +258,7 @@ class _Models:
         with _at(self._loaded, ("models", role, "weights")):
             architecture = self._architecture(spec)
             return recipes.weights_version(
-                self._versions, role, architecture, spec.weights.path, classes
+                self._versions, role, architecture, spec.weights.path, classes, self._compute
             )
 
     def _table(
