@@ -1,0 +1,1 @@
+"""Artificial networks for the cloud: VGG and ResNet. Start reading at `vgg`."""

@@ -1,0 +1,202 @@
+"""Counted work: what a net's forward pass really does for each sample.
+
+Counted are convolutions and linear layers (as MACs, or as synaptic operations where their input
+is spikes) and the updates of spiking neurons. Normalisation folds into the layer before it; pooling
+and activations are not counted.
+
+A layer of a spiking net whose input from a sample holds only 0 and 1 at all time-steps is driven by
+events: it costs one synaptic operation per (spike, synapse) pair that exists, so that a spike at
+the border, which reaches fewer neurons under padding and stride, costs less. Any other layer is
+dense: it costs its MACs at every time-step it runs, zeros and padding included, and so do all
+layers of a net without spiking neurons, and the classifier, which reads time-averaged spikes once.
+
+A module with weights of its own that is neither (attention, recurrent or transposed layers, a
+learned embedding) cannot be counted and is refused, unless it says what it costs: an attribute
+``own_macs``, the MACs of one sample in one call, beside those of the layers inside it. Neurons are
+modules with a true attribute ``is_spiking``, counted when they are called (not by `LIF.step`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from ecsim.core.errors import UserError
+from ecsim.core.types import FloatArray
+from ecsim.models.incremental import IncrementalNet
+from ecsim.models.operations import layer_macs, per_sample, synaptic_operations
+
+Hook: TypeAlias = Callable[[nn.Module, tuple[Any, ...], Any], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counted:
+    """Logits and counted work of N samples.
+
+    Attributes
+    ----------
+    logits : (N, K) float32, one column per class of the net.
+    macs, sops, neuron_updates : (N,) float64, whole numbers unless SOPs are approximated.
+    """
+
+    logits: FloatArray
+    macs: FloatArray
+    sops: FloatArray
+    neuron_updates: FloatArray
+
+
+def predict(
+    net: IncrementalNet,
+    x: Tensor | FloatArray,
+    *,
+    approximate_sops: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Counted:
+    """Run a net on samples and count the work of each.
+
+    The pass is without gradient and in evaluation mode; the net is left as it was. A spiking net is
+    run in float64 unless `dtype` says otherwise: at a threshold, rounding that depends on the size
+    of the batch would make or lose whole spikes, and with them counts and labels.
+
+    Parameters
+    ----------
+    net : any backbone whose layers see time and batch as one axis, time first (T N, ...).
+    x : (N, C, H, W) or (N, T, C, H, W).
+    approximate_sops : count SOPs as mean spike rate x MACs x T instead, as is common in papers.
+    dtype : of the computation; None is float64 for a spiking net, else that of the weights.
+
+    Raises
+    ------
+    UserError
+        when a layer holds weights that no rule here counts.
+    """
+    spiking = _is_spiking(net)
+    like = next(net.parameters())
+    dtype = dtype or (torch.float64 if spiking else like.dtype)
+    x = torch.as_tensor(x).to(like.device, dtype)
+    n = x.shape[0]
+    macs, sops, updates = np.zeros(n), np.zeros(n), np.zeros(n)
+    readout = set(net.heads.modules())
+
+    def on_layer(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        dense = _macs(layer, output, n) / n
+        if not spiking or layer in readout or hasattr(layer, "own_macs"):
+            macs[:] += dense
+            return
+        seen = args[0].unflatten(0, (-1, n))  # (T N, ...) -> (T, N, ...)
+        binary = per_sample(seen * seen == seen).all(1).numpy(force=True)
+        if approximate_sops:
+            rate = per_sample(seen).mean(1, dtype=torch.float64)
+            sops[binary] += rate.numpy(force=True)[binary] * dense
+        else:
+            sops[binary] += synaptic_operations(layer, seen)[binary]
+        macs[~binary] += dense
+
+    def on_neurons(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+        updates[:] += output.numel() / n
+
+    with _observed(net, on_layer, on_neurons):
+        weights = {k: v.to(dtype) if v.is_floating_point() else v for k, v in _tensors(net)}
+        logits: Tensor = torch.func.functional_call(net, weights, (x,))
+    return Counted(logits.float().numpy(force=True), macs, sops, updates)
+
+
+def dense_macs(net: nn.Module, in_shape: Sequence[int]) -> float:
+    """Give the MACs of one sample's dense forward pass over all time-steps.
+
+    What the pass costs where spikes are ordinary floats, as in training on a dense engine.
+    """
+    total = 0.0
+
+    def on_layer(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        nonlocal total
+        total += _macs(layer, output, 1)
+
+    _run_blank(net, in_shape, on_layer)
+    return total
+
+
+def param_bytes(net: nn.Module) -> int:
+    """Give the bytes of a net's weights: parameters and statistics, as a transfer moves them."""
+    tensors = cast(dict[str, Tensor], net.state_dict()).values()
+    return sum(t.numel() * t.element_size() for t in tensors if t.is_floating_point())
+
+
+def bytes_moved(net: nn.Module, in_shape: Sequence[int]) -> float:
+    """Give an estimate of the bytes that one sample's forward pass reads and writes.
+
+    Own model: every weight is read once (it stays at its layer over the time-steps), and every
+    counted layer reads its input and writes its output once per time-step in the dtype of the net.
+    For spikes, which could be packed into bits, it is an upper bound.
+    """
+    total = 0
+
+    def on_layer(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        nonlocal total
+        total += sum(t.numel() * t.element_size() for t in (args[0], output))
+
+    _run_blank(net, in_shape, on_layer)
+    return float(param_bytes(net) + total)
+
+
+def _macs(layer: nn.Module, output: Any, n: int) -> float:
+    """Give the MACs of a counted layer for all n samples."""
+    own = getattr(layer, "own_macs", None)
+    return float(layer_macs(layer, output) if own is None else own * n)
+
+
+def _is_countable(layer: nn.Module) -> bool:
+    if isinstance(layer, _ConvNd):
+        return not isinstance(layer, _ConvTransposeNd)
+    return isinstance(layer, nn.Linear) or hasattr(layer, "own_macs")
+
+
+def _tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from net.named_parameters()
+    yield from net.named_buffers()
+
+
+def _is_spiking(net: nn.Module) -> bool:
+    return any(getattr(module, "is_spiking", False) for module in net.modules())
+
+
+def _run_blank(net: nn.Module, in_shape: Sequence[int], on_layer: Hook) -> None:
+    """Run one all-zero sample, to see the shapes of a net's layers."""
+    like = next(net.parameters())
+    with _observed(net, on_layer, lambda *_: None):
+        net(torch.zeros(1, *in_shape, dtype=like.dtype, device=like.device))
+
+
+@contextmanager
+def _observed(net: nn.Module, on_layer: Hook, on_neurons: Hook) -> Iterator[None]:
+    """Put hooks on counted layers and neurons, evaluation mode and no gradient, for a while."""
+    modes = {module: module.training for module in net.modules()}
+    with ExitStack() as stack, torch.no_grad():
+        for name, module in net.named_modules():
+            if getattr(module, "is_spiking", False):
+                hook = on_neurons
+            elif _is_countable(module):
+                hook = on_layer
+            elif isinstance(module, nn.LayerNorm):  # its weights may have the rank of an image
+                continue
+            elif any(p.dim() > 1 for p in module.parameters(recurse=False)):
+                raise UserError(
+                    f"cannot count the work of {name!r}, a {type(module).__name__} with weights of "
+                    "its own; build it from Conv and Linear layers or give it `own_macs`"
+                )
+            else:
+                continue
+            stack.callback(module.register_forward_hook(hook).remove)
+        net.eval()
+        try:
+            yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
