@@ -1,0 +1,204 @@
+"""Trained artefacts on disk, found by content key, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from ecsim.core.errors import StoreError
+from ecsim.models.incremental import IncrementalNet
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """A trained network as plain values.
+
+    Attributes
+    ----------
+    head_classes : global class ids per head, in the order of the columns.
+    state : the network's state_dict, on the CPU.
+    metrics : what its training reported.
+    what : what it is, for a reader.
+    """
+
+    head_classes: tuple[tuple[int, ...], ...]
+    state: dict[str, torch.Tensor]
+    metrics: dict[str, float]
+    what: str
+
+    @classmethod
+    def of(cls, net: IncrementalNet, metrics: dict[str, float], what: str) -> Artefact:
+        """Take a network's weights."""
+        heads = tuple(tuple(int(label) for label in head) for head in net.head_classes)
+        state = {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}
+        return cls(heads, state, dict(metrics), what)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the cache: content key, size in bytes, time of last change (Unix seconds)."""
+
+    key: str
+    size_bytes: int
+    changed_s: float
+
+
+class ArtefactCache:
+    """A folder of artefacts, `<key>.pt` each, that several processes may use at once.
+
+    Parameters
+    ----------
+    folder : where; by default `$ECSIM_CACHE`, else `.cache/ecsim` in the user's home.
+    warn : told in one line about an entry that could not be used and is rebuilt.
+    """
+
+    def __init__(self, folder: Path | None = None, warn: Warn | None = None):
+        self.folder = folder if folder is not None else default_folder()
+        self._warn = warn or (lambda message: None)
+
+    def get_or_make(
+        self,
+        key: str,
+        make: Callable[[], Artefact],
+        check: Callable[[Artefact], object] = lambda artefact: None,
+    ) -> tuple[Artefact, bool]:
+        """Give the artefact of a key and whether it was there; make and keep it if it was not.
+
+        Of several processes that ask at once one makes it, the others wait and read.
+
+        Parameters
+        ----------
+        check : raises for an artefact that does not fit; it then counts as unreadable.
+
+        Raises
+        ------
+        StoreError : when the folder cannot be written.
+        """
+        found = self._read(key, check)
+        if found is not None:
+            return found, True
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / f"{key}.lock").open("ab")
+        except OSError as error:
+            raise StoreError(
+                f"the cache folder {self.folder} cannot be written ({error.strerror}); "
+                "set ECSIM_CACHE to one that can"
+            ) from error
+        with lock, _locked(lock):
+            found = self._read(key, check)  # another process may have made it meanwhile
+            if found is not None:
+                return found, True
+            self._discard(key)
+            made = make()
+            self._write(key, made)
+        return made, False
+
+    def entries(self) -> list[Entry]:
+        """Give what is there, sorted by key; nothing is opened."""
+        found = []
+        for path in sorted(self.folder.glob("*.pt")):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                found.append(Entry(path.stem, status.st_size, status.st_mtime))
+        return found
+
+    def clear(self) -> int:
+        """Remove all entries and give their number."""
+        removed = 0
+        for pattern in ("*.pt", "*.lock", "*.part"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+                removed += path.suffix == ".pt"
+        return removed
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.pt"
+
+    def _discard(self, key: str) -> None:
+        """Remove what stands under a key that could not be read, and say so."""
+        path = self._path(key)
+        if path.exists():
+            self._warn(f"cache entry {path} was unreadable and is rebuilt")
+            path.unlink(missing_ok=True)
+
+    def _read(self, key: str, check: Callable[[Artefact], object]) -> Artefact | None:
+        try:
+            stored: dict[str, Any] = torch.load(
+                self._path(key), map_location="cpu", weights_only=True
+            )
+            artefact = Artefact(
+                tuple(tuple(head) for head in stored["head_classes"]),
+                stored["state_dict"],
+                stored["metrics"],
+                stored["what"],
+            )
+            if stored["key"] != key or stored["digest"] != _digest(artefact.state):
+                return None
+            check(artefact)
+            return artefact
+        except Exception:  # torch raises many kinds for a damaged file; each means: not usable
+            return None
+
+    def _write(self, key: str, artefact: Artefact) -> None:
+        stored = {
+            "key": key,
+            "digest": _digest(artefact.state),
+            "head_classes": [list(head) for head in artefact.head_classes],
+            "state_dict": artefact.state,
+            "metrics": artefact.metrics,
+            "what": artefact.what,
+        }
+        handle, name = tempfile.mkstemp(dir=self.folder, prefix=key[:16], suffix=".part")
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save(stored, file)
+            part.replace(self._path(key))
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def default_folder() -> Path:
+    """Give the folder of the user's cache; `$ECSIM_CACHE` decides when it is set."""
+    chosen = os.environ.get("ECSIM_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "ecsim"
+
+
+def _digest(state: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _locked(file: IO[bytes]) -> Iterator[None]:
+    """Hold a file's lock; closing the file frees it, as does the death of the process.
+
+    A file system without locks leaves the block unprotected: an artefact may then be made
+    twice, with the same content, and the later one replaces the earlier.
+    """
+    with suppress(OSError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+    yield

@@ -1,0 +1,127 @@
+"""The versions of a run and how each comes about: cloud, set-up, update.
+
+Each function makes a version known to the store and gives its reference; nothing is trained
+until someone asks the store for the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ecsim.core.randomness import derive_seed
+from ecsim.core.types import Batch, IntArray, ModelRef, Plan
+from ecsim.learning.cloud import CloudTraining
+from ecsim.learning.compute import Compute
+from ecsim.learning.keys import Architecture, content_key
+from ecsim.learning.setup import JointDistillation
+from ecsim.learning.update import Learner
+from ecsim.learning.versions import Recipe, VersionStore
+from ecsim.learning.weights import file_digest, load_weights
+from ecsim.models.incremental import IncrementalNet
+from ecsim.models.work import param_bytes
+from ecsim.streams.datasets import Dataset
+
+
+def cloud_version(
+    store: VersionStore,
+    architecture: Architecture,
+    training: CloudTraining,
+    data: Dataset,
+    samples: IntArray,
+    train_seed: int,
+    compute: Compute,
+) -> ModelRef:
+    """Add the cloud's network: all classes of the data set in one head, trained on `samples`."""
+    classes = tuple(range(data.n_classes))
+    ids = np.asarray(samples, dtype=np.int64)
+    key = content_key(
+        compute, "cloud", architecture, architecture.backbone, training.params,
+        data.fingerprint, ids, train_seed,
+    )  # fmt: skip
+    seed = derive_seed(train_seed, "cloud")
+
+    def train() -> tuple[IncrementalNet, dict[str, float]]:
+        net = architecture.build((classes,), seed)
+        return net, training.fit(net, data.images[ids], data.labels[ids], seed, compute)
+
+    store.add(ref := _first("cloud", key, architecture, classes),
+              Recipe("cloud training", architecture, train))  # fmt: skip
+    return ref
+
+
+def setup_version(
+    store: VersionStore,
+    architecture: Architecture,
+    setup: JointDistillation,
+    teacher: ModelRef,
+    data: Dataset,
+    samples: IntArray,
+    classes: tuple[int, ...],
+    train_seed: int,
+    compute: Compute,
+) -> ModelRef:
+    """Add the edge's first version: `classes` in one head, trained on those of `samples`."""
+    ids = np.asarray(samples, dtype=np.int64)
+    ids = ids[np.isin(data.labels[ids], classes)]
+    key = content_key(
+        compute, "set-up", type(setup), setup.params, architecture, architecture.backbone,
+        teacher.key, data.fingerprint, ids, classes, train_seed,
+    )  # fmt: skip
+    seed = derive_seed(train_seed, "set-up")
+
+    def train() -> tuple[IncrementalNet, dict[str, float]]:
+        net = architecture.build((classes,), seed)
+        metrics = setup.fit(
+            net, store.net(teacher), data.images[ids], data.labels[ids], seed, compute
+        )
+        return net, metrics
+
+    store.add(ref := _first("edge", key, architecture, classes),
+              Recipe("set-up of the edge", architecture, train))  # fmt: skip
+    return ref
+
+
+def weights_version(
+    store: VersionStore,
+    role: str,
+    architecture: Architecture,
+    path: Path,
+    classes: Sequence[int],
+    compute: Compute,
+) -> ModelRef:
+    """Add a first version with a user's own weights; the file is read, and checked, at once."""
+    net = load_weights(path, architecture, classes)
+    digest = file_digest(path)
+    key = content_key(
+        compute, "weights", architecture, architecture.backbone, digest, tuple(classes)
+    )
+    ref = _first(role, key, architecture, tuple(classes))
+    store.add(ref, Recipe(f"weights of {path.name}", architecture, lambda: (net, {})))
+    return ref
+
+
+def update_version(
+    store: VersionStore,
+    architecture: Architecture,
+    learner: Learner,
+    parent: ModelRef,
+    plan: Plan,
+    batch: Batch,
+    images: npt.NDArray[np.float32],
+    what: str,
+) -> ModelRef:
+    """Add the version that a planned update gives; `images` is indexed by sample id."""
+
+    def train() -> tuple[IncrementalNet, dict[str, float]]:
+        return learner.fit(store.net(parent), plan, batch, images)
+
+    store.add(plan.child, Recipe(what, architecture, train))
+    return plan.child
+
+
+def _first(role: str, key: str, architecture: Architecture, classes: tuple[int, ...]) -> ModelRef:
+    return ModelRef(role, 0, key, classes, param_bytes(architecture.build((classes,))))

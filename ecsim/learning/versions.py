@@ -1,0 +1,106 @@
+"""Versions of models: who has which weights, trained when they are first looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ecsim.core.errors import EcsimError
+from ecsim.core.types import ModelRef
+from ecsim.learning.cache import Artefact, ArtefactCache
+from ecsim.learning.keys import Architecture
+from ecsim.models.incremental import IncrementalNet
+
+Progress = Callable[[str, float | None], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipe:
+    """How a version comes about.
+
+    Attributes
+    ----------
+    what : what it is, for a progress line: "update 2 of cam[1]".
+    architecture : of the network.
+    train : gives the trained network and the metrics of its training.
+    """
+
+    what: str
+    architecture: Architecture
+    train: Callable[[], tuple[IncrementalNet, dict[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One version that was needed: what, its key, wall seconds, whether the cache had it."""
+
+    what: str
+    key: str
+    seconds: float
+    is_cached: bool
+    metrics: dict[str, float]
+
+
+class VersionStore:
+    """Weights by content key; a training runs when its result is first read.
+
+    Parameters
+    ----------
+    cache : where trained artefacts live between runs; None keeps them in memory only.
+    progress : called as (what, None) when a training starts and (what, seconds) when it ends;
+        what came from the cache is not reported.
+
+    Attributes
+    ----------
+    made : what was needed so far, in the order in which it was finished.
+    """
+
+    def __init__(self, cache: ArtefactCache | None = None, progress: Progress | None = None):
+        self._cache = cache
+        self._progress = progress or (lambda what, seconds: None)
+        self._recipes: dict[str, Recipe] = {}
+        self._nets: dict[str, IncrementalNet] = {}
+        self.made: list[Made] = []
+
+    def add(self, ref: ModelRef, recipe: Recipe) -> None:
+        """Make a version known; nothing is trained. The first recipe of a key stays."""
+        self._recipes.setdefault(ref.key, recipe)
+
+    def __contains__(self, ref: ModelRef) -> bool:
+        return ref.key in self._recipes
+
+    def net(self, ref: ModelRef) -> IncrementalNet:
+        """Give the network of a version, in eval mode on the CPU; the same object each time.
+
+        Do not train it: copy it. Raises `KeyError` for a version that was not added.
+        """
+        if ref.key not in self._nets:
+            self._nets[ref.key] = self._make(ref)
+        return self._nets[ref.key]
+
+    def _make(self, ref: ModelRef) -> IncrementalNet:
+        recipe = self._recipes[ref.key]
+        start = time.perf_counter()
+
+        def train() -> Artefact:
+            self._progress(recipe.what, None)
+            net, metrics = recipe.train()
+            self._progress(recipe.what, time.perf_counter() - start)
+            return Artefact.of(net, metrics, recipe.what)
+
+        def rebuilt(artefact: Artefact) -> IncrementalNet:
+            net = recipe.architecture.build(artefact.head_classes)
+            net.load_state_dict(artefact.state)
+            if net.classes != ref.classes:
+                raise EcsimError(f"{recipe.what} knows {net.classes}, not {ref.classes}")
+            return net.eval()
+
+        if self._cache is None:
+            artefact, is_cached = train(), False
+        else:
+            artefact, is_cached = self._cache.get_or_make(ref.key, train, rebuilt)
+        net = rebuilt(artefact)
+        seconds = time.perf_counter() - start
+        self.made.append(Made(recipe.what, ref.key, seconds, is_cached, artefact.metrics))
+        return net
