@@ -1,0 +1,358 @@
+"""What a flow may yield: inert objects that start when yielded and resume the flow when over.
+
+An operation is itself the entry on the world's heap: one entry per hop, no process, no event, no
+closure. An entry is *stale*, and is skipped without moving the clock, when the id it was pushed
+under is no longer the operation's `eid`; cancelling or moving an operation costs one assignment.
+
+Whatever is resumed by an operation (a flow, or a join of several branches) is a `Waiter`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappush, heapreplace
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ecsim.core.errors import StrategyError
+from ecsim.kernel.ledger import Ledger
+from ecsim.kernel.meter import ACTIVE, Unserved
+
+if TYPE_CHECKING:
+    from ecsim.kernel.server import FifoServer
+    from ecsim.kernel.topology import Hop
+    from ecsim.kernel.world import World
+
+
+class Waiter(Protocol):
+    """What an operation resumes: a flow, or a join."""
+
+    world: World
+    ledger: Ledger | None
+
+    def wake(self, operation: Any) -> None:
+        """Go on with ``operation.value``."""
+
+    def fail(self, operation: Any, error: Exception) -> None:
+        """Go on by raising `error` where the operation was yielded."""
+
+
+class _Nobody:
+    """Stands in for the waiter of abandoned work: it runs to its end and resumes nothing."""
+
+    def wake(self, operation: Any) -> None:
+        pass
+
+
+NOBODY: Any = _Nobody()
+WASTED = -1  # the stage of an abandoned message
+
+
+class Operation:
+    """Base of everything a flow may yield; each object serves for one yield.
+
+    Amounts are checked when it starts, which is the door to the heap (a NaN would enter silently);
+    the error is raised in the generator, at its ``yield``.
+
+    Attributes
+    ----------
+    t : simulated time at which its present entry on the heap is due, in s.
+    eid : id of its live entry; 0 before it starts and when it must not fire any more.
+    waiter : what it resumes.
+    value : what the flow gets back from its ``yield``.
+    index : which branch of a join it is.
+    """
+
+    __slots__ = ("eid", "index", "t", "value", "waiter")
+
+    index: int
+    waiter: Any
+
+    def __init__(self, value: Any = None) -> None:
+        self.eid = 0
+        self.value = value
+
+    def start(self, waiter: Waiter) -> None:
+        """Begin at the world's present time and resume `waiter` when over."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """Resume nobody: the flow lost interest. Work that is reserved still runs."""
+        self.eid = 0
+
+    def unserved(self, now: float) -> list[Unserved]:
+        """Give what was booked on meters but lies after `now`."""
+        return []
+
+    def _push(self, world: World, t: float) -> None:
+        self.t = t
+        self.eid = eid = world.next_id()
+        heappush(world.queue, (t, 1, eid, self))
+
+    def _require_fresh(self) -> None:
+        if self.eid:
+            raise StrategyError(f"{self!r} was already started: an operation serves for one yield")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def require_amount(what: str, amount: float) -> None:
+    """Raise `StrategyError` unless `amount` is a finite number >= 0 (NaN is not)."""
+    if not 0.0 <= amount < inf:
+        raise StrategyError(f"{what} must be finite and >= 0, got {amount!r}")
+
+
+class Use(Operation):
+    """Be served by a FIFO server for `seconds`; the queue is joined at the ``yield``.
+
+    The reservation is made at once: wait, finish and energy are known, and charged to the flow's
+    ledger, from then on. If the flow loses a race meanwhile, the work still runs as wasted.
+
+    Parameters
+    ----------
+    server : the server, e.g. an engine of a node.
+    seconds : service time, >= 0.
+    joules : marginal energy of this service, >= 0.
+    stage : index of the ledger's stage that it is charged to.
+    value : what the flow gets back.
+
+    Raises
+    ------
+    StrategyError
+        At the ``yield``, when seconds or joules are negative or not finite.
+    """
+
+    __slots__ = ("joules", "seconds", "server", "stage", "wait_s")
+
+    def __init__(
+        self,
+        server: FifoServer,
+        seconds: float,
+        joules: float = 0.0,
+        stage: int = 0,
+        value: Any = None,
+    ) -> None:
+        self.eid = 0
+        self.server = server
+        self.seconds = seconds
+        self.joules = joules
+        self.stage = stage
+        self.value = value
+
+    def start(self, waiter: Waiter) -> None:
+        """Reserve the server (the flat twin of `FifoServer.reserve`)."""
+        if self.eid:
+            self._require_fresh()
+        server = self.server
+        world = server.world
+        now = world._now
+        if server.next_background_s <= now:
+            server.catch_up(now)
+        frees = server.frees
+        begin = frees[0]
+        if begin < now:
+            begin = now
+        seconds = self.seconds
+        joules = self.joules
+        if not (0.0 <= seconds < inf and 0.0 <= joules < inf):
+            require_amount(f"seconds of a use of {server.name}", seconds)
+            require_amount(f"joules of a use of {server.name}", joules)
+        self.t = end = begin + seconds
+        heapreplace(frees, end)
+        self.wait_s = wait = begin - now
+        server.n_jobs += 1
+        server.wait_s += wait
+        meter = server.meter
+        meter.seconds[ACTIVE] += seconds
+        meter.joules[ACTIVE] += joules
+        ledger = waiter.ledger
+        if ledger is None:
+            world.unowned_j += joules
+        else:
+            stage = self.stage
+            ledger.wait_s[stage] += wait
+            ledger.service_s[stage] += seconds
+            ledger.joules[stage] += joules
+        self.waiter = waiter
+        self.eid = eid = world.next_id()
+        heappush(world.queue, (end, 1, eid, self))
+
+    def abandon(self) -> None:
+        """Let the reserved work run as wasted."""
+        ledger = self.waiter.ledger
+        self.waiter = NOBODY
+        if ledger is not None:
+            ledger.waste(self.stage, self.wait_s, self.seconds, self.joules)
+
+    def unserved(self, now: float) -> list[Unserved]:
+        """Give the part of the reservation that lies after `now`."""
+        left, share = part_after(now, self.t, self.seconds)
+        return [(self.server.meter, ACTIVE, left, share * self.joules)] if share else []
+
+    def __repr__(self) -> str:
+        return f"<Use of {self.server.name} for {self.seconds} s>"
+
+
+class Travel(Operation):
+    """Carry a message over a route, store and forward; resumes on arrival at the last node.
+
+    On each link the message waits for the channel (FIFO), occupies it while it is serialised, and
+    then propagates without occupying it. A link is reserved when the message arrives at it, never
+    ahead; one heap entry covers serialisation and propagation of one link. An empty route (both
+    ends on one node) takes no time. A message whose flow loses a race cannot be called back: it
+    goes on to its destination as wasted.
+
+    Parameters
+    ----------
+    hops : the route, as `Topology.route` gives it.
+    size_bytes : size of the message, >= 0.
+    stage : index of the ledger's stage that it is charged to.
+    value : what the flow gets back.
+
+    Raises
+    ------
+    StrategyError
+        At the ``yield``, when the size is negative or not finite.
+    """
+
+    __slots__ = (
+        "_at", "_end_s", "_seconds", "hops", "joules", "ledger", "owner", "propagation_s",
+        "service_s", "size_bytes", "stage", "wait_s",
+    )  # fmt: skip
+
+    def __init__(
+        self, hops: Sequence[Hop], size_bytes: float, stage: int = 0, value: Any = None
+    ) -> None:
+        self.eid = 0
+        self.hops = hops
+        self.size_bytes = size_bytes
+        self.stage = stage
+        self.value = value
+
+    def start(self, waiter: Waiter) -> None:
+        """Reserve the first link."""
+        if self.eid:
+            self._require_fresh()
+        if not 0.0 <= self.size_bytes < inf:
+            require_amount("size of a message", self.size_bytes)
+        self.owner = waiter
+        self.ledger = ledger = waiter.ledger
+        self._at = 0
+        if self.hops:
+            if ledger is not None:
+                ledger.bytes[self.stage] += self.size_bytes
+            self.wake(self)
+        else:
+            self.waiter = waiter
+            self.wait_s = self.service_s = self.joules = self.propagation_s = 0.0
+            self._end_s = self._seconds = 0.0
+            self._push(waiter.world, waiter.world._now)
+
+    def wake(self, operation: Any) -> None:
+        """Reserve the link the message stands before (called on arrival at each node)."""
+        hops = self.hops
+        at = self._at
+        hop = hops[at]
+        channel = hop.channel
+        world = channel.world
+        now = world._now
+        size_bytes = self.size_bytes
+        self._seconds = seconds = size_bytes * 8.0 / hop.bit_per_s
+        begin = channel.free_s
+        if begin < now:
+            begin = now
+        channel.free_s = self._end_s = end = begin + seconds
+        wait = begin - now
+        hop.n_jobs += 1
+        hop.bytes += size_bytes
+        hop.work_s += seconds
+        hop.wait_s += wait
+        joules = hop.power_w * seconds
+        propagation = hop.propagation_s
+        ledger = self.ledger
+        stage = self.stage
+        if ledger is None:
+            world.unowned_j += joules
+        elif stage == WASTED:
+            ledger.wasted_s += seconds
+            ledger.wasted_j += joules
+        else:
+            ledger.wait_s[stage] += wait
+            ledger.service_s[stage] += seconds
+            ledger.joules[stage] += joules
+            ledger.propagation_s += propagation
+        if at:
+            self.wait_s += wait
+            self.service_s += seconds
+            self.joules += joules
+            self.propagation_s += propagation
+        else:
+            self.wait_s = wait
+            self.service_s = seconds
+            self.joules = joules
+            self.propagation_s = propagation
+        self._at = at = at + 1
+        self.waiter = self if at < len(hops) else self.owner
+        self.t = t = end + propagation
+        self.eid = eid = world.next_id()
+        heappush(world.queue, (t, 1, eid, self))
+
+    def abandon(self) -> None:
+        """Let the message travel on as wasted; nobody hears of its arrival."""
+        self.owner = NOBODY
+        if self.waiter is not self:
+            self.waiter = NOBODY
+        if self.ledger is not None:
+            self.ledger.waste(self.stage, self.wait_s, self.service_s, self.joules)
+            self.ledger.propagation_s -= self.propagation_s
+        self.stage = WASTED
+
+    def unserved(self, now: float) -> list[Unserved]:
+        """Give the part of the present link's serialisation that lies after `now`."""
+        left, _share = part_after(now, self._end_s, self._seconds)
+        if not left:
+            return []
+        hop = self.hops[self._at - 1]
+        return [(hop.tx, ACTIVE, left, left * hop.tx_w), (hop.rx, ACTIVE, left, left * hop.rx_w)]
+
+    def __repr__(self) -> str:
+        return f"<Travel of {self.size_bytes} bytes over {len(self.hops)} links>"
+
+
+class After(Operation):
+    """Resume after `seconds` without occupying anything; zero gives way to what is due now.
+
+    Raises `StrategyError` at the ``yield`` when the seconds are negative or not finite.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float, value: Any = None) -> None:
+        self.eid = 0
+        self.seconds = seconds
+        self.value = value
+
+    def start(self, waiter: Waiter) -> None:
+        """Set the timer."""
+        if self.eid:
+            self._require_fresh()
+        seconds = self.seconds
+        if not 0.0 <= seconds < inf:
+            require_amount("seconds to wait", seconds)
+        world = waiter.world
+        self.waiter = waiter
+        self.t = t = world._now + seconds
+        self.eid = eid = world.next_id()
+        heappush(world.queue, (t, 1, eid, self))
+
+    def __repr__(self) -> str:
+        return f"<After {self.seconds} s>"
+
+
+def part_after(now: float, end_s: float, seconds: float) -> tuple[float, float]:
+    """Give (seconds, share) of a reservation ending at `end_s` that lie after `now`."""
+    if end_s <= now:
+        return 0.0, 0.0
+    left = min(seconds, end_s - now)
+    return left, left / seconds if seconds else 1.0
