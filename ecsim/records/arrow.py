@@ -1,0 +1,69 @@
+"""Between the declared tables and Parquet: schemas, writing rows, reading frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ecsim.records.tables import TABLES, Column, Table
+
+ROW_GROUP = 65_536
+_TYPES = {
+    "text": pa.dictionary(pa.int32(), pa.string()),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+}
+
+
+def schema(table: Table) -> Any:
+    """Give the Arrow schema; each field carries its unit and meaning as metadata."""
+    return pa.schema([_field(column) for column in table.columns])
+
+
+def _field(column: Column) -> Any:
+    about = {"unit": column.unit, "meaning": column.meaning}
+    return pa.field(column.name, _TYPES[column.dtype], nullable=column.nullable, metadata=about)
+
+
+def open_writer(path: Path, table: Table) -> Any:
+    """Open a Parquet writer: zstd, dictionaries for text only, no statistics of floats."""
+    text = [column.name for column in table.columns if column.dtype == "text"]
+    numbers = [column.name for column in table.columns if column.dtype in ("int32", "int64")]
+    return pq.ParquetWriter(
+        path,
+        schema(table),
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=text,
+        write_statistics=numbers,
+    )
+
+
+def write_rows(path: Path, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a small table from dictionaries that were checked by the recorder."""
+    columns = [
+        pa.array([row.get(column.name) for row in rows], _TYPES[column.dtype], from_pandas=True)
+        for column in table.columns
+    ]
+    with open_writer(path, table) as writer:
+        writer.write_table(pa.Table.from_arrays(columns, schema=schema(table)), ROW_GROUP)
+
+
+def read_frame(path: Path, table: Table) -> pd.DataFrame:
+    """Read a stored table: text as categories, nullable bool as pandas' `boolean`."""
+    stored = pq.read_table(path, columns=list(table.names))
+    frame: pd.DataFrame = stored.to_pandas()
+    nullable = [c.name for c in table.columns if c.dtype == "bool" and c.nullable]
+    return frame.astype(dict.fromkeys(nullable, "boolean"))
+
+
+def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """Read all tables of a folder, by name: ``summarise(**read_tables(writer.path))``."""
+    return {table.name: read_frame(folder / f"{table.name}.parquet", table) for table in TABLES}

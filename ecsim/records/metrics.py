@@ -1,0 +1,216 @@
+"""What the numbers of a run mean: pure functions of its tables.
+
+Tasks that arrived in [warm-up, horizon] count, and nothing else. A task without an answer counts
+in `n`, in `status`, in CUR, energy and bytes (what it spent, it spent), as not correct and as
+having missed its deadline; it has no latency, so latency is over answered tasks only, which
+flatters a strategy that drops tasks: read it beside `status`. Percentiles interpolate linearly.
+
+*Stream* accuracy (`accuracy`: prequential, the answers given in the stream, before the sample may
+be learned) and *probe* accuracy (deployed edge versions on the whole probe pool) are two things
+with two names. A value that does not exist (CUR of unseen classes when there were none) is None.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecsim.core.errors import UserError
+from ecsim.records.tables import ANSWERED, STAGES, STATUSES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Summary = dict[str, dict[str, Any]]
+"""By strategy label; nested as the dotted paths of `METRICS`, and `phases`: the same per phase."""
+
+_PERCENTILES = (50, 95, 99)
+
+_OF_TASKS: dict[str, tuple[str, str]] = {
+    "n": ("", "tasks that arrived in the window"),
+    "n_answered": ("", "of these, answered (in time or late)"),
+    **{f"status.{status}": ("", f"tasks with status {status}") for status in STATUSES},
+    "accuracy": ("", "stream accuracy: share of tasks answered with their true class"),
+    "accuracy_first_visits": ("", "the same, where the device sees the sample for the first time"),
+    "cur": ("", "cloud-upload rate: share of tasks whose sample was sent to the cloud"),
+    "cur_seen": ("", "CUR of tasks whose class the device's version knew at arrival"),
+    "cur_unseen": ("", "CUR of the other tasks"),
+    "latency_s.mean": ("s", "mean latency of answered tasks"),
+    **{
+        f"latency_s.p{q}": ("s", f"{q}th percentile of latency, linear interpolation")
+        for q in _PERCENTILES
+    },
+    **{
+        f"latency_parts_s.{stage}_{part}": (
+            "s",
+            f"mean {part} time at stage {stage}, answered tasks",
+        )
+        for stage in STAGES
+        for part in ("wait", "service")
+    },
+    "latency_parts_s.propagation": ("s", "mean propagation, answered tasks"),
+    "energy_per_task_j.total": ("J", "mean marginal energy per task"),
+    **{f"energy_per_task_j.{stage}": ("J", f"of it, at stage {stage}") for stage in STAGES},
+    "energy_per_task_j.wasted": ("J", "of it, for work that was abandoned"),
+    "bytes_per_task.up": ("B", "mean bytes towards the cloud per task"),
+    "bytes_per_task.down": ("B", "mean bytes towards the device per task"),
+    "deadline_miss_ratio": ("", "share of missed deadlines among tasks that have one"),
+}
+_OF_RUN: dict[str, tuple[str, str]] = {
+    "idle_energy_j": ("J", "energy of idle components over the window, not part of any task"),
+    "update_energy_j": ("J", "energy of trainings that began in the window"),
+    "updates": ("", "versions whose training began in the window"),
+    "probe_accuracy.first": ("", "probe accuracy, all classes, first version, mean over devices"),
+    "probe_accuracy.last": ("", "the same of each device's last version"),
+    "probe_accuracy_known.first": ("", "probe accuracy over the classes the first version knows"),
+    "probe_accuracy_known.last": ("", "the same of each device's last version"),
+}
+
+MEANINGS: dict[str, tuple[str, str]] = _OF_TASKS | _OF_RUN
+"""Dotted metric path -> (unit, meaning)."""
+
+METRICS: tuple[str, ...] = tuple(MEANINGS)
+"""The paths that ``assert:`` entries may use after a label: ``ecc_snn.latency_s.p95``."""
+
+
+def summarise(
+    tasks: pd.DataFrame,
+    updates: pd.DataFrame,
+    energy: pd.DataFrame,
+    probe: pd.DataFrame,
+    *,
+    warmup_s: float = 0.0,
+    horizon_s: float = math.inf,
+    labels: Sequence[str] = (),
+) -> Summary:
+    """Give the metrics of each strategy label.
+
+    Parameters
+    ----------
+    tasks, updates, energy, probe : the tables of a run, see `ecsim.records.tables`.
+    warmup_s, horizon_s : tasks that arrived and trainings that began outside do not count.
+    labels : order of the labels, and labels that may have no task; default: as in `tasks`.
+    """
+    in_window = tasks["t_arrive_s"].between(warmup_s, horizon_s).to_numpy()
+    began = updates["t_start_s"].between(warmup_s, horizon_s).to_numpy()
+    summary: Summary = {}
+    for label in labels or list(dict.fromkeys(tasks["strategy"])):
+        mine = tasks[(tasks["strategy"] == label).to_numpy() & in_window]
+        trained = updates[(updates["strategy"] == label).to_numpy() & began]
+        states = energy[(energy["strategy"] == label).to_numpy()]
+        probed = probe[(probe["strategy"] == label).to_numpy()]
+        idle = states["joules"].to_numpy()[(states["state"] == "idle").to_numpy()]
+        phases = sorted({*mine["phase"].tolist(), *probed["phase"].tolist()})
+        summary[label] = {
+            **_of_tasks(mine),
+            "idle_energy_j": float(idle.sum()),
+            "update_energy_j": float(trained["joules"].to_numpy().sum()),
+            "updates": len(trained),
+            "probe_accuracy": _first_last(probed, "accuracy"),
+            "probe_accuracy_known": _first_last(probed, "accuracy_known"),
+            "phases": [
+                {
+                    "phase": phase,
+                    **_of_tasks(mine[(mine["phase"] == phase).to_numpy()]),
+                    **_probed_in(probed, phase),
+                }
+                for phase in phases
+            ],
+        }
+    return summary
+
+
+def metric(summary: Summary, label: str, path: str) -> float:
+    """Give one metric as a float, NaN where it does not exist; for ``assert:`` entries.
+
+    Raises `UserError` for an unknown label or path.
+
+    >>> metric({"edge_only": {"latency_s": {"p95": 0.25}}}, "edge_only", "latency_s.p95")
+    0.25
+    """
+    if label not in summary:
+        raise UserError(f"no strategy {label!r} in this run; there are: {', '.join(summary)}")
+    if path not in MEANINGS:
+        raise UserError(f"unknown metric {path!r}; there are: {', '.join(METRICS)}")
+    value: Any = summary[label]
+    for key in path.split("."):
+        value = value[key]
+    return math.nan if value is None else float(value)
+
+
+def to_json(summary: Summary) -> str:
+    """Write a summary as strict JSON: what does not exist is null, nothing is rounded."""
+    return json.dumps(summary, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _of_tasks(tasks: pd.DataFrame) -> dict[str, Any]:
+    is_status = {name: (tasks["status"] == name).to_numpy(bool) for name in STATUSES}
+    is_answered = np.logical_or.reduce([is_status[name] for name in ANSWERED])
+    correct = tasks["correct"].to_numpy()
+    uploaded = tasks["uploaded"].to_numpy()
+    seen = tasks["seen"].to_numpy(bool)
+    latency_s = tasks["latency_s"].to_numpy()[is_answered]
+    parts_s = {
+        f"{stage}_{part}": _mean(tasks[f"{stage}_{part}_s"].to_numpy()[is_answered])
+        for stage in STAGES
+        for part in ("wait", "service")
+    }
+    parts_s["propagation"] = _mean(tasks["propagation_s"].to_numpy()[is_answered])
+    met = tasks["deadline_met"].dropna().to_numpy(bool)
+    return {
+        "n": len(tasks),
+        "n_answered": int(is_answered.sum()),
+        "status": {name: int(where.sum()) for name, where in is_status.items()},
+        "accuracy": _mean(correct),
+        "accuracy_first_visits": _mean(correct[tasks["visit"].to_numpy() == 1]),
+        "cur": _mean(uploaded),
+        "cur_seen": _mean(uploaded[seen]),
+        "cur_unseen": _mean(uploaded[~seen]),
+        "latency_s": {"mean": _mean(latency_s)}
+        | {f"p{q}": _percentile(latency_s, q) for q in _PERCENTILES},
+        "latency_parts_s": parts_s,
+        "energy_per_task_j": {"total": _mean(tasks["energy_j"].to_numpy())}
+        | {part: _mean(tasks[f"{part}_j"].to_numpy()) for part in (*STAGES, "wasted")},
+        "bytes_per_task": {way: _mean(tasks[f"{way}_bytes"].to_numpy()) for way in ("up", "down")},
+        "deadline_miss_ratio": _mean(~met),
+    }
+
+
+def _first_last(probed: pd.DataFrame, column: str) -> dict[str, float | None]:
+    by_device = probed.sort_values(["version", "t_s"], kind="stable").groupby(
+        "device", observed=True, sort=True
+    )
+    return {
+        "first": _mean(by_device.nth(0)[column].to_numpy(float)),
+        "last": _mean(by_device.nth(-1)[column].to_numpy(float)),
+    }
+
+
+def _probed_in(probed: pd.DataFrame, phase: int) -> dict[str, float | None]:
+    """Give the mean over devices of the last version each had been probed with by this phase."""
+    until = probed[(probed["phase"] <= phase).to_numpy()]
+    columns = {"probe_accuracy": "accuracy", "probe_accuracy_known": "accuracy_known"}
+    columns |= {"probe_system_accuracy": "system_accuracy", "probe_cur": "cur"}
+    return {name: _first_last(until, column)["last"] for name, column in columns.items()}
+
+
+def _mean(values: Any) -> float | None:
+    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    return float(known.mean()) if len(known) else None
+
+
+def _percentile(values: Any, q: int) -> float | None:
+    return float(np.percentile(values, q, method="linear")) if len(values) else None
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Give (dotted path, value) of each leaf of one label's metrics, without `phases`."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        elif key != "phases":
+            yield f"{prefix}{key}", value

@@ -1,0 +1,198 @@
+"""The tables of a run, declared once: every column's name, type, unit and meaning.
+
+The recorder, the readers, the file's own metadata and the data dictionary all follow from here.
+A value that does not exist (the latency of a task that was never answered) is null in a column
+marked nullable, and reads as NaN or NA; a float column that is not nullable always has a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+STAGES = ("end", "edge", "cloud", "up", "down")
+"""Stages of a task in the ledger's order: computing on three tiers, then the two directions."""
+
+STATUSES = ("answered", "late", "in_flight", "dropped", "died")
+"""How a task ended. `late`: arrived within the horizon, answered after it, while tasks drained."""
+
+ANSWERED = ("answered", "late")
+"""The statuses of a task that has an answer."""
+
+Dtype = Literal["text", "int32", "int64", "float64", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, type, unit (empty: none) and meaning."""
+
+    name: str
+    dtype: Dtype
+    unit: str
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a run, stored as ``<name>.parquet``."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        """Give the column called `name`."""
+        return self.columns[self.names.index(name)]
+
+
+def _per_stage(suffix: str, unit: str, computing: str, sending: str) -> tuple[Column, ...]:
+    where = {
+        "end": f"{computing} end device",
+        "edge": f"{computing} edge device",
+        "cloud": f"{computing} cloud",
+        "up": f"{sending} links towards the cloud",
+        "down": f"{sending} links towards the device",
+    }
+    return tuple(
+        Column(f"{stage}_{suffix}", "float64", unit, where[stage] + ", summed") for stage in STAGES
+    )
+
+
+_STRATEGY = Column("strategy", "text", "", "label of the strategy")
+_DEVICE = Column("device", "text", "", "name of the device")
+_PHASE = Column("phase", "int32", "", "phase of the schedule, from 0")
+
+TASKS = Table(
+    "tasks",
+    "One row per task and strategy, also for tasks that were never answered.",
+    (
+        _STRATEGY,
+        Column("task_id", "int64", "", "number of the task, the same under every strategy"),
+        Column("device", "text", "", "device at which it arrived"),
+        Column("phase", "int32", "", "phase in which it arrived, from 0"),
+        Column("visit", "int32", "", "1 when this device sees the sample for the first time"),
+        Column("sample_id", "int64", "", "row of the data set"),
+        Column("status", "text", "", "one of " + ", ".join(STATUSES)),
+        Column("t_arrive_s", "float64", "s", "time of arrival"),
+        Column("t_answer_s", "float64", "s", "time of the answer; null without one", nullable=True),
+        Column("latency_s", "float64", "s", "t_answer_s - t_arrive_s", nullable=True),
+        *_per_stage("wait_s", "s", "waiting for an engine of the", "waiting for the"),
+        *_per_stage("service_s", "s", "being served by an engine of the", "serialisation on the"),
+        Column("propagation_s", "float64", "s", "propagation on all links, which occupies nothing"),
+        Column("route", "text", "", "tier that gave the answer; empty without one"),
+        Column("uploaded", "bool", "", "its sample was sent to the cloud"),
+        Column("label", "int32", "", "true class, global id"),
+        Column("predicted", "int32", "", "answered class, global id; -1 without an answer"),
+        Column("correct", "bool", "", "it was answered, and with its true class"),
+        Column("seen", "bool", "", "at arrival the device's version had a column for its class"),
+        Column("new_in_phase", "bool", "", "its class is new in this phase, by the schedule"),
+        Column(
+            "normalized_entropy", "float64", "", "of the edge's prediction in [0, 1]", nullable=True
+        ),
+        Column("model_version", "int32", "", "version of the model that answered; -1 without one"),
+        Column("model_key", "text", "", "content hash of the model that answered; may be empty"),
+        Column("deadline_met", "bool", "", "answered by its deadline; null: had none", True),
+        *_per_stage("j", "J", "marginal energy of engines of the", "radio energy on the"),
+        Column("wasted_j", "float64", "J", "energy of work that was abandoned, not in the stages"),
+        Column("energy_j", "float64", "J", "sum of the stages' energy and wasted_j"),
+        Column(
+            "up_bytes",
+            "float64",
+            "B",
+            "bytes sent towards the cloud; a message counts once, however many links",
+        ),
+        Column("down_bytes", "float64", "B", "bytes sent towards the device, counted alike"),
+    ),
+)
+
+UPDATES = Table(
+    "updates",
+    "One row per model version that was deployed after the start.",
+    (
+        _STRATEGY,
+        _DEVICE,
+        Column("version", "int32", "", "version number, from 1"),
+        Column("parent_key", "text", "", "content hash of the version it was trained from"),
+        Column("key", "text", "", "content hash of this version"),
+        Column("phase", "int32", "", "phase in which its training began"),
+        Column("n_samples", "int32", "", "samples it was trained on"),
+        Column("n_classes", "int32", "", "classes it knows"),
+        Column("new_classes", "text", "", "global ids of the classes it added, blank-separated"),
+        Column("t_start_s", "float64", "s", "start of the training"),
+        Column("t_deploy_s", "float64", "s", "from then on it serves"),
+        Column("seconds", "float64", "s", "time on the training engine"),
+        Column("joules", "float64", "J", "energy of the training"),
+        Column("macs", "float64", "MAC", "counted work of the training"),
+        Column("source", "text", "", "own, or the label of the strategy whose version it is"),
+        Column("train_loss", "float64", "", "loss at the end of the training", nullable=True),
+    ),
+)
+
+ENERGY = Table(
+    "energy",
+    "Seconds and joules of each component in each state, over [warm-up, horizon].",
+    (
+        _STRATEGY,
+        Column("node", "text", "", "name of the node"),
+        Column("tier", "text", "", "end, edge or cloud"),
+        Column("component", "text", "", "engine, transmitter or receiver of the node"),
+        Column("state", "text", "", "state of the component; idle when it does nothing"),
+        Column("seconds", "float64", "s", "time in the state"),
+        Column("joules", "float64", "J", "energy in the state"),
+    ),
+)
+
+PROBE = Table(
+    "probe",
+    "Deployed versions on the whole probe pool; takes no simulated time.",
+    (
+        _STRATEGY,
+        _DEVICE,
+        Column("version", "int32", "", "version of the edge model, from 0"),
+        Column("key", "text", "", "content hash of the version"),
+        _PHASE,
+        Column("t_s", "float64", "s", "time of the probe"),
+        Column("n", "int32", "", "probe samples"),
+        Column("accuracy", "float64", "", "of the edge model alone, over all classes"),
+        Column(
+            "accuracy_known",
+            "float64",
+            "",
+            "of the edge model, over classes it knows",
+            nullable=True,
+        ),
+        Column(
+            "system_accuracy",
+            "float64",
+            "",
+            "of edge and cloud by the strategy's rule",
+            nullable=True,
+        ),
+        Column("cur", "float64", "", "share that rule would upload", nullable=True),
+    ),
+)
+
+TABLES = (TASKS, UPDATES, ENERGY, PROBE)
+
+
+def dictionary() -> str:
+    """Give the data dictionary of all tables as Markdown.
+
+    >>> print(dictionary()[:30].splitlines()[0])
+    ## tasks.parquet
+    """
+    parts = []
+    for table in TABLES:
+        rows = "\n".join(
+            f"| `{c.name}` | {c.dtype}{' or null' if c.nullable else ''} | {c.unit} | {c.meaning} |"
+            for c in table.columns
+        )
+        head = "| column | type | unit | meaning |\n|---|---|---|---|"
+        parts.append(f"## {table.name}.parquet\n\n{table.meaning}\n\n{head}\n{rows}\n")
+    return "\n".join(parts)
