@@ -1,0 +1,46 @@
+"""Paths that a scenario names, relative to the scenario's own folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file named in a scenario: `text` as written, `path` absolute.
+
+    Two of them are equal when they are written alike, so that a scenario means the same wherever
+    its folder stands. Plugins may use it as the type of a field of their `Params`.
+    """
+
+    text: str
+    path: Path = field(compare=False)
+
+    @classmethod
+    def _read(cls, value: Any, info: Any) -> File:
+        if isinstance(value, File):
+            return value
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"expected the path of a file, got {value!r}")
+        folder = info.context.folder if info.context is not None else Path()
+        path = (folder / value).resolve()
+        if not path.is_file():
+            raise ValueError(f"expected an existing file, got {value!r} (there is no {path})")
+        return cls(value, path)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.with_info_plain_validator_function(
+            cls._read,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: value.text
+            ),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        return {"type": "string", "description": "path of a file, relative to the scenario"}

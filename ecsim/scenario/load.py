@@ -1,0 +1,126 @@
+"""From a file to a checked `Scenario` in which every value knows its origin."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from ecsim.core.errors import Problem, ScenarioError
+from ecsim.scenario.checks import check
+from ecsim.scenario.dump import dump
+from ecsim.scenario.include import Reader
+from ecsim.scenario.lookup import Lookup
+from ecsim.scenario.messages import sentence
+from ecsim.scenario.override import override
+from ecsim.scenario.schema import Scenario
+from ecsim.scenario.section import AT_KEY, Context
+from ecsim.scenario.tree import DEFAULT, Origin, Path, Tree
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A scenario and where it comes from.
+
+    Attributes
+    ----------
+    scenario : what was read, checked and completed with defaults.
+    path : the scenario file.
+    origins : origin of every value that is not a mapping, by its path.
+    """
+
+    scenario: Scenario
+    path: pathlib.Path
+    origins: Mapping[Path, Origin]
+    tree: Tree = field(repr=False, compare=False)
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """Give a problem that is found later, with the position of `path` in the file."""
+        return _located(self.tree, path, message)
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    lookup: Lookup,
+    overrides: Mapping[str, object] = _NOTHING,
+) -> Loaded:
+    """Read a scenario file with its includes and overrides.
+
+    Parameters
+    ----------
+    path : the scenario file.
+    lookup : which names exist.
+    overrides : values by key, such as ``{"stream.phase": "5 s"}``; text is read as YAML.
+
+    Raises
+    ------
+    ScenarioError : with every problem found, in the order of the files.
+    """
+    file = pathlib.Path(path)
+    reader = Reader()
+    tree = reader.read(file)
+    if tree is None or not reader.is_whole:
+        raise ScenarioError(_sorted(reader.problems, reader.files))
+    problems = list(reader.problems)
+    for key, value in overrides.items():
+        problems += override(tree, key, value)
+    data = tree.plain()
+    found: list[Problem] = []
+    scenario: Scenario | None = None
+    try:
+        context = Context(lookup, file.resolve().parent)
+        scenario = Scenario.model_validate(data, context=context)
+    except ValidationError as error:
+        found += _from_validation(error, tree)
+    found += [_located(tree, where, message) for where, message in check(data, lookup)]
+    said = {(problem.file, problem.line, problem.column) for problem in problems}
+    problems += [p for p in found if p.line is None or (p.file, p.line, p.column) not in said]
+    if problems or scenario is None:
+        raise ScenarioError(_sorted(problems, reader.files))
+    origins = {where: _origin(tree, where) for where, _ in leaves(dump(scenario))}
+    return Loaded(scenario, file, MappingProxyType(origins), tree)
+
+
+def leaves(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Give path and value of everything in plain data that holds no mapping."""
+    if isinstance(data, dict) and data:
+        for key, value in data.items():
+            yield from leaves(value, (*path, key))
+    elif isinstance(data, list) and any(isinstance(value, dict | list) for value in data):
+        for i, value in enumerate(data):
+            yield from leaves(value, (*path, i))
+    else:
+        yield path, data
+
+
+def _origin(tree: Tree, path: Path) -> Origin:
+    found, is_there = tree.find(path)
+    return found.origin if is_there else DEFAULT
+
+
+def _from_validation(error: ValidationError, tree: Tree) -> Iterator[Problem]:
+    for line in error.errors(include_url=False):
+        message = sentence(line)
+        yield _located(tree, line["loc"], message, is_key=line["type"] == AT_KEY)
+
+
+def _located(tree: Tree, path: Path, message: str, is_key: bool = False) -> Problem:
+    found, is_there = tree.find(path)
+    place = found.origin if is_there and not is_key else found.place
+    return place.problem(path, message)
+
+
+def _sorted(problems: list[Problem], files: list[str]) -> list[Problem]:
+    def order(problem: Problem) -> tuple[int, int, int]:
+        rank = files.index(problem.file) if problem.file in files else len(files)
+        return rank, problem.line or 0, problem.column or 0
+
+    return sorted(dict.fromkeys(problems), key=order)

@@ -1,0 +1,66 @@
+"""How the schema learns which names exist, without importing what stands above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from ecsim.core import registry
+
+_BOUNDARIES = ("device", "op")
+
+
+class Lookup(Protocol):
+    """Answers the schema's questions about registered names.
+
+    A kind is one of `core.registry.kinds`, or "device_card" or "link_card", which have names only.
+    """
+
+    def names(self, kind: str) -> list[str]:
+        """Give the names of a kind, sorted."""
+
+    def params_of(self, kind: str, name: str) -> type[Any]:
+        """Give the frozen dataclass of the keys that a scenario may give to a name."""
+
+    def boundaries(self, costs: str) -> Sequence[str]:
+        """Give the energy boundaries of a cost model, its default first."""
+
+    def metrics(self) -> Sequence[str]:
+        """Give the metric paths that an `assert:` entry may name."""
+
+
+class RegistryLookup:
+    """A `Lookup` on `core.registry`.
+
+    Parameters
+    ----------
+    device_cards, link_cards : names of the cards.
+    metrics : metric paths such as ``latency_s.p95``.
+    """
+
+    def __init__(
+        self,
+        device_cards: Iterable[str] = (),
+        link_cards: Iterable[str] = (),
+        metrics: Iterable[str] = (),
+    ):
+        self._cards = {"device_card": sorted(device_cards), "link_card": sorted(link_cards)}
+        self._metrics = tuple(metrics)
+
+    def names(self, kind: str) -> list[str]:
+        """Give the names of a kind, sorted."""
+        return self._cards[kind] if kind in self._cards else registry.names(kind)
+
+    def params_of(self, kind: str, name: str) -> type[Any]:
+        """Import the class and give its `Params`."""
+        params: type[Any] = registry.resolve(kind, name).Params
+        return params
+
+    def boundaries(self, costs: str) -> Sequence[str]:
+        """Give the class attribute `boundaries` of the cost model; by default device and op."""
+        found: Sequence[str] = getattr(registry.resolve("costs", costs), "boundaries", _BOUNDARIES)
+        return found
+
+    def metrics(self) -> Sequence[str]:
+        """Give the metric paths handed to the constructor."""
+        return self._metrics

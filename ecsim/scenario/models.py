@@ -1,0 +1,109 @@
+"""The models of the tiers, and how the edge model learns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo
+
+from ecsim.scenario.files import File
+from ecsim.scenario.plugin import Plugin
+from ecsim.scenario.section import Section
+
+Count = Annotated[float, Field(ge=0)]
+
+
+class TrainedModel(Plugin):
+    """A model that is trained here, or starts from the user's weights."""
+
+    registry: ClassVar[str] = "model"
+    noun: ClassVar[str] = "model"
+
+    weights: File | None = Field(default=None, description="file of trained weights to start from")
+
+
+class PredictionWork(Section):
+    """Counted work of one inference of a model that is known by its predictions alone."""
+
+    macs: Count = Field(default=0.0, description="multiply-accumulates")
+    sops: Count = Field(default=0.0, description="synaptic operations")
+    neuron_updates: Count = Field(default=0.0, description="membrane updates")
+    bytes_moved: Count = Field(default=0.0, description="bytes of weights and activations moved")
+    steps: Annotated[int, Field(ge=1)] = Field(default=1, description="equal pieces of service")
+
+
+class Predictions(Section):
+    """A model that is known by its predictions alone."""
+
+    predictions: File = Field(description="npz file of logits, one row per sample")
+    work: PredictionWork = Field(description="counted work of one inference")
+
+
+def _model(value: Any, info: ValidationInfo) -> TrainedModel | Predictions:
+    form = Predictions if isinstance(value, dict) and "predictions" in value else TrainedModel
+    return form.model_validate(value, context=info.context)
+
+
+Model = Annotated[
+    TrainedModel | Predictions,
+    PlainValidator(_model, json_schema_input_type=TrainedModel | Predictions),
+    PlainSerializer(lambda model: model.model_dump(mode="json", by_alias=True)),
+]
+
+
+class Models(Section):
+    """The models of the tiers."""
+
+    edge: Model = Field(description="model of the edge devices")
+    cloud: Model = Field(description="model of the cloud")
+
+
+class CloudTraining(Plugin):
+    """How the cloud model learns before the start."""
+
+    registry: ClassVar[str] = "cloud_training"
+    default_name: ClassVar[str] = "supervised"
+    noun: ClassVar[str] = "training of the cloud model"
+
+
+class Setup(Plugin):
+    """How the edge model learns before the start."""
+
+    registry: ClassVar[str] = "setup"
+    default_name: ClassVar[str] = "joint_distillation"
+    noun: ClassVar[str] = "set-up"
+
+
+class Update(Plugin):
+    """How and when a device trains its model during the run."""
+
+    registry: ClassVar[str] = "update"
+    noun: ClassVar[str] = "update method"
+
+    when: Literal["end_of_phase", "buffer_full"] = Field(
+        default="end_of_phase", description="what starts an update"
+    )
+    while_updating: Literal["share", "offline", "idle_only"] = Field(
+        default="share", description="how inference goes on during an update"
+    )
+    buffer: Annotated[int, Field(ge=1)] = Field(
+        default=512, description="samples that a device's buffer holds"
+    )
+
+
+class Learning(Section):
+    """How the models are made, and how the edge model is kept up to date."""
+
+    cloud: CloudTraining = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="how the cloud model learns before the start",
+    )
+    setup: Setup = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="how the edge model learns before the start",
+    )
+    update: Update | None = Field(
+        default=None, description="how a device trains during the run; without it never"
+    )

@@ -1,0 +1,131 @@
+"""The keys of a scenario and what they mean.
+
+The larger parts have files of their own: `stream`, `topology`, `models` and `strategy`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from ecsim.core.randomness import SEED_NAMES, derive_seed
+from ecsim.core.units import Seconds
+from ecsim.scenario.models import Learning, Models
+from ecsim.scenario.plugin import Plugin
+from ecsim.scenario.section import Context, Section
+from ecsim.scenario.strategy import StrategyEntry
+from ecsim.scenario.stream import Data, Stream
+from ecsim.scenario.topology import Topology
+
+_RUN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+def _run_name(text: str) -> str:
+    if not _RUN_NAME.fullmatch(text):
+        raise ValueError(
+            f"expected a name for a folder (letters, digits, '.', '_', '-'), got {text!r}"
+        )
+    return text
+
+
+class Seeds(Section):
+    """One seed for each kind of randomness; those not given are derived from `seed`."""
+
+    world: Seed = Field(description="seed of arrivals, background load and random choices")
+    data: Seed = Field(description="seed of the pools and decks of samples")
+    order: Seed = Field(description="seed of the order of the classes")
+    train: Seed = Field(description="seed of initial weights and training")
+
+
+class Energy(Section):
+    """What is counted as energy."""
+
+    boundary: str = Field(
+        description="op (arithmetic) or device (the whole board); by default the cost model's"
+    )
+
+
+class Costs(Plugin):
+    """What turns counted work and bytes into seconds and joules."""
+
+    registry: ClassVar[str] = "costs"
+    default_name: ClassVar[str] = "counted"
+    noun: ClassVar[str] = "cost model"
+
+
+class Compute(Section):
+    """Where this host trains and predicts; no part of the simulated system."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(default="cpu", description="where torch runs")
+    threads: Annotated[int, Field(ge=1)] = Field(default=1, description="CPU threads of torch")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="number format")
+
+
+class RunSection(Section):
+    """The measured window."""
+
+    warmup: Annotated[Seconds, Field(ge=0)] = Field(
+        default=0.0, description="time at the start that is left out of every figure"
+    )
+
+
+class Scenario(Section):
+    """A world, the strategies compared in it, and what must hold at the end."""
+
+    version: Literal[1] = Field(default=1, description="version of this format")
+    name: Annotated[str, AfterValidator(_run_name)] = Field(description="name of the scenario")
+    seed: Seed = Field(default=0, description="seed from which the others are derived")
+    seeds: Seeds = Field(description="one seed for each kind of randomness")
+    data: Data = Field(description="the data set")
+    stream: Stream = Field(description="the tasks")
+    topology: Topology = Field(description="nodes and links")
+    models: Models = Field(description="models of the tiers")
+    learning: Learning = Field(
+        default_factory=dict, validate_default=True, description="training before and during it"
+    )
+    energy: Energy = Field(description="what is counted as energy")
+    costs: Costs = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="what turns counted work into seconds and joules",
+    )
+    compute: Compute = Field(
+        default_factory=dict, validate_default=True, description="where this host trains"
+    )
+    run: RunSection = Field(
+        default_factory=dict, validate_default=True, description="the measured window"
+    )
+    strategies: Annotated[tuple[StrategyEntry, ...], Field(strict=False, min_length=1)] = Field(
+        description="strategies to compare"
+    )
+    assertions: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(), alias="assert", description="comparisons that must hold at the end"
+    )
+
+    @classmethod
+    def completed(cls, given: Mapping[str, Any], context: Context) -> dict[str, Any]:
+        """Derive the seeds that are not given, and the boundary from the cost model."""
+        data = dict(given)
+        seed, seeds = data.get("seed", 0), data.get("seeds", {})
+        if isinstance(seeds, dict):
+            seed = seed if isinstance(seed, int) else 0  # a mistake, which validation reports
+            data["seeds"] = {name: derive_seed(seed, name) for name in SEED_NAMES} | seeds
+        costs, energy = data.get("costs", {}), data.get("energy", {})
+        name = costs.get("name", Costs.default_name) if isinstance(costs, dict) else None
+        if name in context.lookup.names("costs") and isinstance(energy, dict):
+            data["energy"] = {"boundary": context.lookup.boundaries(name)[0]} | energy
+        elif "energy" not in data:
+            data["energy"] = {"boundary": ""}
+        return data
+
+    def strategy(self, label: str) -> StrategyEntry:
+        """Give the strategy of a label; raise `KeyError` when there is none."""
+        for entry in self.strategies:
+            if entry.label == label:
+                return entry
+        raise KeyError(label)
