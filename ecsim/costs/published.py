@@ -22,6 +22,11 @@ class PublishedParams:
 
     table: str = "ecc_snn_cifar100"
 
+    def __post_init__(self) -> None:
+        known = sorted(cards("published"))
+        if self.table not in known:
+            raise ValueError(f"table: expected one of {', '.join(known)}, got {self.table!r}")
+
 
 class Published:
     """Prices from a paper's per-sample table, whatever the device and the counted work."""

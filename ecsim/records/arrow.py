@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecsim.records.tables import TABLES, Column, Table
+from ecsim.records.tables import ENERGY, PROBE, TASKS, UPDATES, Column, Table
 
 ROW_GROUP = 65_536
 _TYPES = {
@@ -65,5 +65,8 @@ def read_frame(path: Path, table: Table) -> pd.DataFrame:
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read all tables of a folder, by name: ``summarise(**read_tables(writer.path))``."""
-    return {table.name: read_frame(folder / f"{table.name}.parquet", table) for table in TABLES}
+    """Read the tables that metrics are made of: ``summarise(**read_tables(writer.path))``."""
+    return {
+        table.name: read_frame(folder / f"{table.name}.parquet", table)
+        for table in (TASKS, UPDATES, ENERGY, PROBE)
+    }

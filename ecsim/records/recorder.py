@@ -2,7 +2,7 @@
 
 A run ends millions of tasks, so the hot call stores raw numbers only: text as a code, and no value
 that follows from others. Every 65,536 rows the derived columns are computed with numpy and one
-row group is written. Small tables (updates, energy, probe) are dictionaries until `close`.
+row group is written. Small tables (updates, energy, probe, marks) are dictionaries until `close`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import pyarrow as pa
 
 from ecsim.core.types import Task
 from ecsim.records.arrow import ROW_GROUP, open_writer, schema, write_rows
-from ecsim.records.tables import ANSWERED, ENERGY, PROBE, STAGES, STATUSES, TASKS, UPDATES
+from ecsim.records.tables import ANSWERED, STAGES, STATUSES, TABLES, TASKS
 
 _UP, _DOWN = STAGES.index("up"), STAGES.index("down")
 _STATUS_CODE = {status: code for code, status in enumerate(STATUSES)}
 _N_ANSWERED = len(ANSWERED)  # the statuses with an answer come first, see `STATUSES`
-_SMALL = {table.name: table for table in (UPDATES, ENERGY, PROBE)}
+_SMALL = {table.name: table for table in TABLES if table is not TASKS}
 
 _DERIVED = ("latency_s", "correct", "deadline_met", "energy_j")
 _FORMAT = {"text": "i", "int32": "i", "int64": "q", "float64": "d", "bool": "?"}
@@ -142,7 +142,7 @@ class Recorder:
             self._flush()
 
     def add(self, table: str, /, **values: Any) -> None:
-        """Store one row of ``updates``, ``energy`` or ``probe``; nullable columns may be left out.
+        """Store one row of a small table; nullable columns may be left out.
 
         Raises
         ------

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ecsim.core.errors import StoreError
 from ecsim.records.metrics import Summary, to_json
-from ecsim.records.tables import ENERGY, PROBE, TABLES, TASKS, UPDATES, Table
+from ecsim.records.tables import ENERGY, MARKS, PROBE, TABLES, TASKS, UPDATES, Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,6 +180,11 @@ class Run:
     def probe(self) -> pd.DataFrame:
         """Deployed versions on the whole probe pool."""
         return self._read(PROBE)
+
+    @cached_property
+    def marks(self) -> pd.DataFrame:
+        """What strategies kept with `ctx.record`."""
+        return self._read(MARKS)
 
     @property
     def figures(self) -> dict[str, Path]:

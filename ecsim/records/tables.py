@@ -178,7 +178,18 @@ PROBE = Table(
     ),
 )
 
-TABLES = (TASKS, UPDATES, ENERGY, PROBE)
+MARKS = Table(
+    "marks",
+    "Figures that a strategy kept with `ctx.record`.",
+    (
+        _STRATEGY,
+        Column("t_s", "float64", "s", "time of the record"),
+        Column("name", "text", "", "what was recorded"),
+        Column("value", "float64", "", "its value, in the strategy's own unit"),
+    ),
+)
+
+TABLES = (TASKS, UPDATES, ENERGY, PROBE, MARKS)
 
 
 def dictionary() -> str:

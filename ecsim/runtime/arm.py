@@ -119,6 +119,8 @@ class Arm:
         self._check_books()
         self._write_energy(window)
         self._write_deployments()
+        for t_s, name, value in self._context.marks:
+            self._recorder.add("marks", strategy=self._label, t_s=t_s, name=name, value=value)
         uploads = {place: (self._uploads[place], n) for place, n in self._tasks.items()}
         return ArmResult(uploads, self._context.deployments)
 

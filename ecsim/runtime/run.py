@@ -17,11 +17,10 @@ from typing import Any
 import ecsim
 from ecsim.core.registry import plugin_names
 from ecsim.learning.cache import ArtefactCache
-from ecsim.records.arrow import read_frame
+from ecsim.records.arrow import read_tables
 from ecsim.records.metrics import Summary, metric, summarise
 from ecsim.records.recorder import Recorder
 from ecsim.records.store import Run, RunWriter
-from ecsim.records.tables import TABLES
 from ecsim.runtime.arm import Arm, ArmResult
 from ecsim.runtime.lookup import constants_used, lookup
 from ecsim.runtime.progress import Progress
@@ -70,12 +69,11 @@ def run_scenario(
             for entry in in_order(scenario.strategies):
                 results[entry.label] = Arm(system, entry, results, recorder, progress).run()
         summary = summarise(
-            **{table.name: read_frame(writer.path / f"{table.name}.parquet", table)
-               for table in TABLES},
+            **read_tables(writer.path),
             warmup_s=scenario.run.warmup,
             horizon_s=system.horizon_s,
             labels=[entry.label for entry in scenario.strategies],
-        )  # fmt: skip
+        )
         if decorate is not None:
             decorate(summary, writer.path)
         return writer.commit(_manifest(loaded, system, digest, summary, started), summary)

@@ -25,6 +25,12 @@ _RUN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
+def _not_empty(entries: tuple[StrategyEntry, ...]) -> tuple[StrategyEntry, ...]:
+    if not entries:
+        raise ValueError("expected at least one strategy, got an empty list")
+    return entries
+
+
 def _run_name(text: str) -> str:
     if not _RUN_NAME.fullmatch(text):
         raise ValueError(
@@ -100,9 +106,9 @@ class Scenario(Section):
     run: RunSection = Field(
         default_factory=dict, validate_default=True, description="the measured window"
     )
-    strategies: Annotated[tuple[StrategyEntry, ...], Field(strict=False, min_length=1)] = Field(
-        description="strategies to compare"
-    )
+    strategies: Annotated[
+        tuple[StrategyEntry, ...], Field(strict=False), AfterValidator(_not_empty)
+    ] = Field(description="strategies to compare")
     assertions: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(), alias="assert", description="comparisons that must hold at the end"
     )

@@ -81,12 +81,33 @@ class Tree:
         return self.value
 
 
+_SELECTORS = ("name", "kind", "predictions")
+
+
 def merge(base: Tree, top: Tree) -> Tree:
-    """Lay `top` over `base`: mappings merge deeply, anything else of `top` replaces."""
+    """Lay `top` over `base`: mappings merge deeply, anything else of `top` replaces.
+
+    A section of `top` that chooses something else than `base` by its name replaces it too: keys of
+    the thing that was not chosen would not fit.
+    """
     if not (isinstance(base.value, dict) and isinstance(top.value, dict)):
         return top
-    both = {key: merge(base.value[key], top.value[key]) for key in base.value if key in top.value}
+    both = {
+        key: top.value[key]
+        if _chooses_another(below, top.value[key])
+        else merge(below, top.value[key])
+        for key, below in base.value.items()
+        if key in top.value
+    }
     return Tree({**base.value, **top.value, **both}, top.origin, top.key)
+
+
+def _chooses_another(base: Tree, top: Tree) -> bool:
+    return any(
+        (chosen := top.child(key)) is not None
+        and ((before := base.child(key)) is None or before.value != chosen.value)
+        for key in _SELECTORS
+    )
 
 
 def from_plain(value: Any, origin: Origin) -> Tree:

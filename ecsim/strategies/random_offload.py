@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from ecsim.collab.context import Context
 from ecsim.collab.routines import ask_cloud, learn_on_device
@@ -26,8 +29,12 @@ class RandomOffloadParams:
     reply : size of the cloud's answer, label and logits.
     """
 
-    rate: float | str = 0.5
+    rate: Annotated[float, Interval(ge=0.0, le=1.0)] | str = 0.5
     reply: Bytes = 100.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rate, str) and not self.rate.startswith("match "):
+            raise ValueError(f"rate: expected a number or 'match LABEL', got {self.rate!r}")
 
 
 class RandomOffload(Strategy[RandomOffloadParams]):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecsim.core.errors import DataError
+from ecsim.scenario.files import File
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,17 +81,17 @@ class Npz:
 
         Attributes
         ----------
-        path : the .npz file; a relative path counts from the working directory.
+        path : the .npz file, relative to the scenario.
         """
 
-        path: str
+        path: File
 
     def __init__(self, params: Params):
         self.params = params
 
     def load(self) -> Dataset:
         """Read and check the file; raise `DataError` saying what does not fit."""
-        path = Path(self.params.path)
+        path = self.params.path.path
         try:
             with path.open("rb") as file:
                 arrays = np.load(file, allow_pickle=False)

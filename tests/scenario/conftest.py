@@ -1,11 +1,11 @@
 """A valid scenario to change, and a loader with the fake names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_lookup import FakeLookup
+from fake_lookup import FakeLookup, Read
 
 from ecsim.scenario import Loaded, load
 
@@ -31,8 +31,6 @@ strategies:
   - {name: edge_only}
   - {name: random_offload, rate: match ecc_snn}
 """
-
-Read = Callable[..., Loaded]
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
 """Names and parameters that stand for the registry in the tests of `ecsim.scenario`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval
 
 from ecsim.core.units import Bytes, PerSecond, Seconds
-from ecsim.scenario import File
+from ecsim.scenario import File, Loaded
+
+Read = Callable[..., Loaded]
 
 
 @dataclass(frozen=True)

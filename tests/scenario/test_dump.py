@@ -5,7 +5,7 @@ import string
 from typing import Any
 
 import pytest
-from conftest import Read
+from fake_lookup import Read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

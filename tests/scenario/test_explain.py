@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Read
-from fake_lookup import FakeLookup
+from fake_lookup import FakeLookup, Read
 
 from ecsim.core import registry
 from ecsim.core.errors import UserError

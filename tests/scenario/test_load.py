@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Read
-from fake_lookup import FakeLookup
+from fake_lookup import FakeLookup, Read
 
 from ecsim.core.errors import ScenarioError
 from ecsim.core.randomness import derive_seed

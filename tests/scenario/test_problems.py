@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Read
+from fake_lookup import Read
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

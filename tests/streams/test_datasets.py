@@ -3,13 +3,14 @@ import pytest
 
 from ecsim.core.errors import DataError
 from ecsim.core.registry import names, resolve
+from ecsim.scenario.files import File
 from ecsim.streams.datasets import Dataset, Digits, Npz
 
 
 def saved(folder, **arrays):
     path = folder / "mine.npz"
     np.savez(path, **arrays)
-    return Npz(Npz.Params(path=str(path)))
+    return Npz(Npz.Params(path=File(path.name, path)))
 
 
 def small(n=6):
@@ -75,13 +76,13 @@ def test_arrays_that_do_not_fit(tmp_path, arrays, message):
 
 
 def test_files_that_are_none(tmp_path):
-    missing = Npz(Npz.Params(path=str(tmp_path / "absent.npz")))
+    missing = Npz(Npz.Params(path=File("absent.npz", tmp_path / "absent.npz")))
     with pytest.raises(DataError, match=r"absent\.npz"):
         missing.load()
     for content in (b"", b"not a zip", b"PK\x03\x04 truncated"):
         (tmp_path / "bad.npz").write_bytes(content)
         with pytest.raises(DataError, match="not a readable"):
-            Npz(Npz.Params(path=str(tmp_path / "bad.npz"))).load()
+            Npz(Npz.Params(path=File("bad.npz", tmp_path / "bad.npz"))).load()
     np.save(tmp_path / "single.npy", np.zeros(3))
     with pytest.raises(DataError, match="without a name"):
-        Npz(Npz.Params(path=str(tmp_path / "single.npy"))).load()
+        Npz(Npz.Params(path=File("single.npy", tmp_path / "single.npy"))).load()

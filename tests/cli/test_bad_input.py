@@ -1,0 +1,137 @@
+"""Every mistake of a user: exit 2, where it stands, what was expected; no traceback."""
+
+import pytest
+from click.testing import CliRunner
+
+from ecsim.cli.main import cli
+
+
+def call(*arguments):
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert result.exit_code == 2, (result.exit_code, result.output, result.exception)
+    assert "Traceback" not in result.output
+    assert not isinstance(result.exception, Exception)  # SystemExit at most
+    return result.output
+
+
+def replaced(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+MISTAKES = {
+    "unknown key": ("phase: 10 s", "fase: 10 s", "unknown key", "phase"),
+    "wrong unit": ("phase: 10 s", "phase: 10 W", "'W' is not a unit of time", "60 s"),
+    "no unit": ("phase: 10 s", "phase: 10", "without a unit", "60 s"),
+    "negative rate": ("rate: 4 /s", "rate: -4 /s", "-4", "rate"),
+    "unknown strategy": ("name: ecc_snn", "name: ecc_sn", "ecc_sn", "did you mean 'ecc_snn'"),
+    "unknown card": ("card: darwin3", "card: darwin", "darwin", "did you mean 'darwin3'"),
+    "unknown link card": ("card: wifi_2012", "card: wifi_2021", "wifi_2021", "wifi_2012"),
+    "unknown data": ("name: digits", "name: digit", "digit", "did you mean 'digits'"),
+    "link to nowhere": ("- cloud\n", "- clowd\n", "clowd", "did you mean 'cloud'"),
+    "threshold out of range": ("threshold: 0.5", "threshold: 1.5", "1.5", "threshold"),
+    "too many base classes": ("base_classes: 4", "base_classes: 11", "11", "base_classes"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_positioned_and_explained(write_scenario, tmp_path, mistake):
+    old, new, *words = MISTAKES[mistake]
+    path = replaced(write_scenario(), old, new)
+    line = next(
+        number
+        for number, text in enumerate(path.read_text().splitlines(), start=1)
+        if new.strip() in text
+    )
+    output = call("run", path, "--out", tmp_path / "runs")
+    for word in words:
+        assert word in output
+    reported = int(output.split(f"{path}:")[1].split(":")[0])
+    # what the whole section says is reported where the section starts
+    assert line - 2 <= reported <= line
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+def test_unknown_model(write_scenario):
+    path = write_scenario(
+        models={"edge": {"name": "spiking_vg"}, "cloud": {"name": "vgg", "size": "small"}}
+    )
+    assert "did you mean 'spiking_vgg'" in call("validate", path)
+
+
+def test_missing_section(write_scenario):
+    path = write_scenario()
+    text = path.read_text()
+    start, end = text.index("topology:"), text.index("models:")
+    path.write_text(text[:start] + text[end:])
+    output = call("validate", path)
+    assert "topology" in output
+    assert "missing" in output
+
+
+def test_all_mistakes_of_a_file_at_once(write_scenario):
+    path = write_scenario()
+    replaced(path, "phase: 10 s", "phase: ten")
+    replaced(path, "threshold: 0.5", "treshold: 0.5")
+    replaced(path, "card: darwin3", "card: darwin4")
+    assert len(call("validate", path).strip().splitlines()) == 3
+
+
+def test_a_file_that_is_not_yaml(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: [unclosed\nseed: 3\n")
+    assert f"{path}:" in call("run", path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert "nowhere.yaml" in call("run", tmp_path / "nowhere.yaml")
+
+
+def test_an_include_cycle_names_the_chain(tmp_path):
+    (tmp_path / "a.yaml").write_text("include: b.yaml\nname: a\n")
+    (tmp_path / "b.yaml").write_text("include: a.yaml\n")
+    output = call("run", tmp_path / "a.yaml")
+    assert "a.yaml" in output
+    assert "b.yaml" in output
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [("stream.phase=10 W", "W"), ("stream.fase=10 s", "phase"), ("x", "KEY=VALUE")],
+)
+def test_overrides_are_checked_too(write_scenario, option, word):
+    assert word in call("run", write_scenario(), "--set", option)
+
+
+def test_plugins_that_fail(write_scenario, tmp_path):
+    assert "nothing.py" in call("run", write_scenario(), "--plugin", tmp_path / "nothing.py")
+    broken = tmp_path / "broken.py"
+    broken.write_text("1 / 0\n")
+    assert "ZeroDivisionError" in call("run", write_scenario(), "--plugin", broken)
+
+
+def test_predictions_of_the_wrong_shape(write_scenario, tmp_path):
+    import numpy as np
+
+    path = write_scenario()
+    np.savez(tmp_path / "edge.npz", logits=np.zeros((5, 10)))
+    output = call("run", path)
+    assert "models.edge" in output
+    assert "(1797, 10)" in output
+
+
+def test_init_does_not_overwrite(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("precious")
+    assert "exists" in call("init", path)
+    assert path.read_text() == "precious"
+
+
+def test_show_of_a_run_that_is_not_there(tmp_path):
+    assert "no run" in call("show", "quickstart", "--out", tmp_path)
+
+
+def test_explain_of_an_unknown_key(write_scenario):
+    assert "did you mean" in call("explain", write_scenario(), "stream.fase")

@@ -1,0 +1,53 @@
+"""The documentation runs: files are written, scenarios checked, code and commands executed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ecsim.cli.main import cli
+from ecsim.records.metrics import MEANINGS
+from ecsim.records.tables import dictionary
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+EXECUTED = [page for page in PAGES if page.parent.name in ("tutorial", "how-to")]
+BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
+
+
+@pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
+def test_page_runs(page, tmp_path, monkeypatch):
+    """Files first, as a reader has them before him, then code and commands in their order."""
+    monkeypatch.chdir(tmp_path)
+    blocks = BLOCK.findall(page.read_text())
+    for _, name, body in blocks:
+        if name:
+            (tmp_path / name).write_text(body)
+    names: dict[str, object] = {}
+    for language, name, body in blocks:
+        if language == "python" and not name:
+            exec(compile(body, str(page), "exec"), names)
+        for line in body.splitlines() if language == "console" else ():
+            assert line.startswith("$ ecsim "), line
+            result = CliRunner().invoke(cli, shlex.split(line)[2:])
+            assert result.exit_code == 0, (line, result.output, result.exception)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_data_dictionary_is_the_declared_one():
+    page = (ROOT / "docs" / "reference" / "tables.md").read_text()
+    assert page.endswith(dictionary()), "run: python docs/generate.py"
+
+
+def test_metrics_page_lists_every_metric():
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    for name, (unit, meaning) in MEANINGS.items():
+        assert f"| `{name}` | {unit} | {meaning} |" in page, "run: python docs/generate.py"
