@@ -97,9 +97,9 @@ def weights_version(
     net = load_weights(path, architecture, classes)
     digest = file_digest(path)
     key = content_key(
-        compute, "weights", architecture, architecture.backbone, digest, tuple(classes)
+        compute, "weights", architecture, architecture.backbone, digest, net.head_classes
     )
-    ref = _first(role, key, architecture, tuple(classes))
+    ref = ModelRef(role, 0, key, net.classes, param_bytes(net))
     store.add(ref, Recipe(f"weights of {path.name}", architecture, lambda: (net, {})))
     return ref
 

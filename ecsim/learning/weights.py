@@ -30,11 +30,11 @@ def load_weights(path: Path, architecture: Architecture, classes: Sequence[int])
 
     Parameters
     ----------
-    classes : global class ids that the network must know, in the order of its columns.
+    classes : global class ids of its columns, where the file does not say them.
 
     Raises
     ------
-    DataError : when the file is unreadable, or does not fit the architecture or the classes.
+    DataError : when the file is unreadable, or does not fit the architecture.
     """
     try:
         stored: Any = torch.load(path, map_location="cpu", weights_only=True)
@@ -44,9 +44,6 @@ def load_weights(path: Path, architecture: Architecture, classes: Sequence[int])
     if isinstance(stored, dict) and "state_dict" in stored:
         heads = stored.get("head_classes", heads)
         stored = stored["state_dict"]
-    known = tuple(int(label) for head in heads for label in head)
-    if known != tuple(classes):
-        raise DataError(f"{path}: expected weights for classes {tuple(classes)}, got {known}")
     net = architecture.build(heads)
     try:
         net.load_state_dict(stored)

@@ -257,9 +257,13 @@ class _Models:
         assert spec.weights is not None
         with _at(self._loaded, ("models", role, "weights")):
             architecture = self._architecture(spec)
-            return recipes.weights_version(
+            ref = recipes.weights_version(
                 self._versions, role, architecture, spec.weights.path, classes, self._compute
             )
+            unknown = sorted(set(ref.classes) - set(range(self._data.n_classes)))
+            if unknown:
+                raise DataError(f"the weights know classes {unknown}, which the data have not")
+            return ref
 
     def _table(
         self, role: str, spec: Predictions, classes: tuple[int, ...]

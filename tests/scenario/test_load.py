@@ -258,3 +258,20 @@ def test_files_are_relative_to_the_scenario(
     assert isinstance(model, Predictions)
     assert (model.predictions.text, model.work.macs, model.work.steps) == ("../c.npz", 1e6, 1)
     assert model.predictions.path == (tmp_path / "c.npz").resolve()
+
+
+def test_an_included_choice_is_replaced_whole_by_another(read: Read, valid: str) -> None:
+    base = valid.replace("kind: poisson, rate: 2 /s", "kind: periodic, rate: 2 /s, offset: 1 s")
+    top = "include: base.yaml\nstream: {arrivals: {kind: poisson, rate: 3 /s}}\n"
+    scenario = read({"s.yaml": top, "base.yaml": base}).scenario
+    assert scenario.stream.arrivals.name == "poisson"
+    assert scenario.stream.arrivals.params.rate == 3.0
+    assert scenario.stream.phase == 60.0
+
+
+def test_an_included_choice_is_only_changed_where_the_name_stays(read: Read, valid: str) -> None:
+    top = "include: base.yaml\nname: other\nmodels: {edge: {name: spiking_vgg, steps: 6}}\n"
+    scenario = read({"s.yaml": top, "base.yaml": valid}).scenario
+    assert scenario.models.edge.params.size == "small"
+    assert scenario.models.edge.params.steps == 6
+    assert scenario.name == "other"

@@ -1,0 +1,92 @@
+"""Updates in the simulator: their conditions, their modes, and a user's own weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from ecsim.models import create
+from ecsim.runtime.run import run_scenario
+
+MODELS = {
+    "edge": {"name": "spiking_vgg", "size": "small", "steps": 2},
+    "cloud": {"name": "vgg", "size": "small"},
+}
+
+
+def learning(**update):
+    return {
+        "cloud": {"epochs": 2},
+        "setup": {"name": "joint_distillation", "epochs": 1},
+        "update": {"name": "self_distillation", "epochs": 2, **update},
+    }
+
+
+@pytest.fixture
+def simulate(write_scenario, tmp_path):
+    def simulate(name="small", **sections):
+        path = write_scenario(name, **{"models": MODELS, **sections})
+        return run_scenario(path, out=tmp_path / "runs")
+
+    return simulate
+
+
+def test_a_full_buffer_starts_an_update_with_as_many_samples(simulate):
+    run = simulate(learning=learning(when="buffer_full", buffer=12))
+    own = run.updates
+    assert len(own) >= 4
+    assert (own["n_samples"] <= 12).all()
+    starts = own.groupby("device", observed=True)["t_start_s"]
+    assert all(times.is_monotonic_increasing for _, times in starts)
+    assert not np.isin(own["t_start_s"], [10.0, 20.0, 30.0]).any()
+
+
+@pytest.mark.parametrize("mode", ["share", "offline", "idle_only"])
+def test_modes_on_a_device_that_trains_and_infers_on_one_engine(simulate, mode):
+    run = simulate(
+        mode,
+        learning=learning(while_updating=mode),
+        topology={
+            "nodes": {
+                "cam": {"tier": "edge", "card": "raspberry_pi_4b"},
+                "cloud": {"tier": "cloud", "card": "rtx3090"},
+            },
+            "links": [{"between": ["cam", "cloud"], "card": "wifi_2012"}],
+        },
+        stream={
+            "schedule": {"kind": "class_incremental", "base_classes": 4, "increment": 2},
+            "phase": "10 s",
+            "arrivals": {"kind": "poisson", "rate": "30 /s"},
+        },
+    )
+    update = run.updates.iloc[0]
+    took = update["t_deploy_s"] - update["t_start_s"]
+    arrived = run.tasks["t_arrive_s"].between(update["t_start_s"], update["t_deploy_s"])
+    waits = run.tasks.loc[arrived, "edge_wait_s"]
+    step_s = update["seconds"] / max(1, round(update["n_samples"] / 16) * 2)
+    if mode == "offline":
+        assert took == pytest.approx(update["seconds"], abs=0.1)  # behind one inference at most
+        assert waits.max() > 0.5 * update["seconds"]
+    else:
+        assert took > update["seconds"] + 1e-3  # inference took its share
+        assert waits.max() < 5 * step_s
+
+
+def test_weights_of_the_user_are_served_as_they_are(simulate, tmp_path):
+    net = create("spiking_vgg", None, (1, 8, 8), [list(range(10))], seed=1)
+    stored = {"state_dict": net.state_dict(), "head_classes": [list(range(10))]}
+    torch.save(stored, tmp_path / "mine.pt")
+    run = simulate(
+        models={
+            "edge": {"name": "spiking_vgg", "weights": "mine.pt"},
+            "cloud": {"predictions": "cloud.npz", "work": {"macs": 1e9}},
+        },
+        stream={
+            "schedule": {"kind": "class_incremental", "base_classes": 8, "increment": 2},
+            "phase": "5 s",
+            "arrivals": {"kind": "periodic", "rate": "4 /s"},
+        },
+        strategies=[{"name": "edge_only"}],
+    )
+    assert run.manifest["trainings"][0]["what"] == "weights of mine.pt"
+    assert set(run.tasks["model_version"]) == {0}
+    assert run.tasks["seen"].all()  # the file says that they know all ten classes
