@@ -22,6 +22,15 @@ def run(private_cache, tmp_path_factory):
     return run_scenario(QUICKSTART, out=tmp_path_factory.mktemp("quickstart"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [8, 9])
+def test_other_seeds_too(seed, tmp_path):
+    other = run_scenario(QUICKSTART, out=tmp_path, overrides={"seed": seed})
+    test_ecc_snn_beats_both_edge_arms_and_random_at_equal_uploads(other)
+    test_uploads_of_the_random_control_are_equal_per_phase_and_device(other)
+    test_probed_accuracy_rises_from_the_first_to_the_last_version(other)
+
+
 def test_ecc_snn_beats_both_edge_arms_and_random_at_equal_uploads(run):
     accuracy = {label: of["accuracy"] for label, of in run.summary.items()}
     assert accuracy["ecc_snn"] > accuracy["edge_only_learning"] > accuracy["edge_only"]
