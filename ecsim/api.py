@@ -62,7 +62,7 @@ def load_plugins(paths: Iterable[str | os.PathLike[str]]) -> None:
         sys.modules[name] = module  # dataclasses look their module up
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise UserError(f"--plugin {path}: {type(error).__name__}: {error}") from error
 

@@ -9,7 +9,10 @@ from rich.table import Table
 
 def console(*, quiet: bool = False, stderr: bool = False) -> Console:
     """Give a console; numbers are not coloured, so that output reads the same in a file."""
-    return Console(quiet=quiet, stderr=stderr, highlight=False, soft_wrap=False)
+    made = Console(quiet=quiet, stderr=stderr, highlight=False, soft_wrap=False)
+    if not made.is_terminal:
+        made.width = 160  # in a file or a pipe nothing needs to fit a screen
+    return made
 
 
 def table(*heads: str) -> Table:

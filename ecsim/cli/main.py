@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -34,7 +35,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(ecsim.__version__, prog_name="ecsim")
 def cli() -> None:
-    """Simulate edge-cloud AI: real models in one world of queues, links and batteries."""
+    """Simulate edge-cloud AI: real models in one world of devices, queues and links."""
 
 
 for command in (*scenarios.COMMANDS, *simulate.COMMANDS, *look.COMMANDS):
@@ -43,11 +44,15 @@ for command in (*scenarios.COMMANDS, *simulate.COMMANDS, *look.COMMANDS):
 
 def main() -> None:
     """Run the command line; an internal error shows its traceback and exits with 70."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that half a run is cleared away
     try:
         cli()
-    except Exception:
+    except Exception as error:
         import traceback
 
         traceback.print_exc()
-        click.echo("internal error: please report it with the lines above", err=True)
+        of_strategy = any(note.startswith("in <flow") for note in getattr(error, "__notes__", ()))
+        ours = "internal error: please report it with the lines above"
+        theirs = "a strategy failed; the last lines above say where and at which task"
+        click.echo(theirs if of_strategy else ours, err=True)
         sys.exit(70)

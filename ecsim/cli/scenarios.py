@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from ecsim.cli.options import as_json, scenario_options
 from ecsim.core.errors import UserError
@@ -19,6 +20,14 @@ def _load(file: Path, overrides: dict[str, str], plugins: tuple[Path, ...]) -> A
 
     load_plugins(plugins)
     return load(file, lookup=lookup(), overrides=overrides)
+
+
+def _build(loaded: Any) -> None:
+    """Find what only the data set and the models can tell; nothing is trained."""
+    from ecsim.runtime.progress import Progress
+    from ecsim.runtime.system import build
+
+    build(loaded, None, Progress())
 
 
 @click.command()
@@ -48,6 +57,7 @@ def validate(
 ) -> None:
     """Check a scenario and say everything that is wrong with it; nothing is run."""
     loaded = _load(file, overrides, plugins)
+    _build(loaded)
     if as_json:
         from ecsim.scenario.dump import dump
 
@@ -77,8 +87,9 @@ def explain(
         return
     shown = table("key", "value", "origin", "meaning")
     for row in rows:
-        meaning = f"{row.description}\n[dim]{row.source}[/dim]" if row.source else row.description
-        shown.add_row(row.path, f"{row.value} {row.unit}".strip(), row.origin, meaning)
+        meaning = f"{row.description}\n{row.source}" if row.source else row.description
+        cells = (row.path, f"{row.value} {row.unit}".strip(), row.origin, meaning)
+        shown.add_row(*map(escape, cells))
     console().print(shown)
 
 

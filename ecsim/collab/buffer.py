@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -13,7 +13,7 @@ class Buffer:
     """Answers of the cloud by sample id; the latest answer for a sample wins.
 
     When full, a newcomer replaces a random one or is left out, so that what is kept is a uniform
-    sample of what came since the last flush (reservoir sampling, Vitter 1985, algorithm R).
+    sample of what came since the last update (reservoir sampling, Vitter 1985, algorithm R).
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Buffer:
         self._on_full = on_full
         self._answers: dict[int, Prediction] = {}
         self._slots: list[int] = []  # sample ids, so that a random one can be replaced
-        self._n_offered = 0
+        self._offered: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -45,9 +45,10 @@ class Buffer:
         if sample_id in self._answers:
             self._answers[sample_id] = answer
             return
-        self._n_offered += 1
-        if self._admit(sample_id):
-            self._answers[sample_id] = answer
+        if sample_id not in self._offered:  # one that was left out once stays out
+            self._offered.add(sample_id)
+            if self._admit(sample_id):
+                self._answers[sample_id] = answer
         if self.is_full and self._on_full is not None:
             self._on_full()
 
@@ -56,24 +57,30 @@ class Buffer:
         if not self.is_full:
             self._slots.append(sample_id)
             return True
-        slot = int(self._rng.integers(self._n_offered))
+        slot = int(self._rng.integers(len(self._offered)))
         if slot >= self.capacity:
             return False
         del self._answers[self._slots[slot]]
         self._slots[slot] = sample_id
         return True
 
-    def flush(self) -> Batch | None:
-        """Give what is kept, by sample id, and start anew; None when there is nothing.
+    def batch(self) -> Batch | None:
+        """Give what is kept, by sample id; None when there is nothing.
 
         Sorted, so that the order in which answers came back does not change a training.
         """
         if not self._answers:
             return None
         kept = sorted(self._answers.items())
-        self._answers, self._slots, self._n_offered = {}, [], 0
         return Batch.answered(
             [sample_id for sample_id, _ in kept],
             np.stack([answer.logits for _, answer in kept]),
             kept[0][1].model.classes,
         )
+
+    def discard(self, sample_ids: Iterable[int]) -> None:
+        """Forget samples that were learned from; the sampling starts anew with what is left."""
+        for sample_id in sample_ids:
+            self._answers.pop(sample_id, None)
+        self._slots = list(self._answers)
+        self._offered = set(self._answers)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecsim.collab import conditions
 from ecsim.collab.buffer import Buffer
-from ecsim.collab.operations import Carry, Infer, Learn
+from ecsim.collab.operations import Carry, Infer, Learn, Upload
 from ecsim.collab.place import Place
-from ecsim.collab.updates import Condition, Deployment, Learner, UpdatePolicy
+from ecsim.collab.updates import Condition, Deployment, UpdatePolicy
 from ecsim.core.errors import StrategyError
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Batch, ModelRef, Task, UpdateResult, Work
 from ecsim.kernel import After, All, First, Mailbox, Operation, Signal, Topology, Travel, Use, World
 from ecsim.records.tables import STAGES
+
+if TYPE_CHECKING:
+    from ecsim.learning.update import Learner
 
 _UP, _DOWN = STAGES.index("up"), STAGES.index("down")
 _RANK = {"end": 0, "edge": 1, "cloud": 2}
@@ -58,6 +63,7 @@ class Context:
         self._update = update
         self._reference = reference
         self._randoms: dict[tuple[str, ...], np.random.Generator] = {}
+        self._conditions: dict[tuple[str, str], conditions.Condition] = {}
         self._signals: dict[str, Signal] = {}
         self._mailboxes: dict[str, Mailbox] = {}
         self._buffers: dict[str, Buffer] = {}
@@ -88,7 +94,8 @@ class Context:
         is_down = _RANK[self._places[b].node.tier] < _RANK[self._places[a].node.tier]
         stage = _DOWN if is_down else _UP
         if carries is None:
-            return Travel(route, size_bytes, stage)
+            is_upload = stage == _UP and self._places[b].node.tier == "cloud"
+            return (Upload if is_upload else Travel)(route, size_bytes, stage)
         return Carry(self._places[b], carries, route, size_bytes, stage)
 
     def after(self, seconds: float) -> Operation:
@@ -98,8 +105,9 @@ class Context:
     def train(self, node: str, learner: Learner, model: ModelRef, batch: Batch | None) -> Operation:
         """Operation: update a model on the node's training engine; gives an `UpdateResult`.
 
-        Gives None at once when there is nothing to learn. The work is counted before it starts;
-        the training itself is executed when somebody reads its result.
+        Gives None at once when there is nothing to learn. When it starts, what it learns from
+        leaves the node's buffer. The work is counted before it starts; the training itself is
+        executed when somebody reads its result.
         """
         plan = learner.plan(model, batch) if batch is not None else None
         if plan is None or batch is None:
@@ -121,6 +129,7 @@ class Context:
         )
         return Learn(
             place,
+            partial(self.buffer(node).discard, batch.sample_ids[plan.rows].tolist()),
             seconds=seconds,
             joules=joules,
             steps=plan.work.steps,
@@ -138,8 +147,11 @@ class Context:
         return First(*branches)
 
     def until(self, condition: Condition, node: str) -> Operation:
-        """Operation: wait until the condition next holds for the node."""
-        return self.signal(f"{condition}/{node}").wait()
+        """Operation: wait until the condition holds for the node.
+
+        A condition that came true while the node was busy (training, say) is not missed.
+        """
+        return self.condition(condition, node).wait()
 
     # Immediate ------------------------------------------------------------------------------
 
@@ -199,7 +211,7 @@ class Context:
             found = self._buffers[node] = Buffer(
                 capacity,
                 self.random("buffer", node),
-                on_full=self.signal(f"buffer_full/{node}").fire,
+                on_full=self.condition("buffer_full", node).fire,
             )
         return found
 
@@ -210,13 +222,25 @@ class Context:
             found = self._randoms[name] = self._streams(*name)
         return found
 
+    def condition(self, name: Condition, node: str) -> conditions.Condition:
+        """Give the condition of this name on a node."""
+        found = self._conditions.get((name, node))
+        if found is None:
+            made = conditions.Condition(Signal(self._world))
+            found = self._conditions[name, node] = made
+        return found
+
     def signal(self, name: str) -> Signal:
         """Give the signal of this name: ``yield ctx.signal(name).wait()``, ``.fire(value)``."""
-        return self._signals.setdefault(name, Signal(self._world))
+        if name not in self._signals:
+            self._signals[name] = Signal(self._world)
+        return self._signals[name]
 
     def mailbox(self, name: str) -> Mailbox:
         """Give the mailbox of this name: ``.put(item)``, ``yield ctx.mailbox(name).get()``."""
-        return self._mailboxes.setdefault(name, Mailbox(self._world))
+        if name not in self._mailboxes:
+            self._mailboxes[name] = Mailbox(self._world)
+        return self._mailboxes[name]
 
     def reference_uploads(self, device: str, phase: int) -> tuple[int, int]:
         """Give (uploads, tasks) of the matched arm on a device in a phase."""

@@ -5,6 +5,7 @@ They add to the kernel's operations what the learning plane has to say, and noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ecsim.collab.place import Place
@@ -14,13 +15,20 @@ from ecsim.kernel.operations import Waiter
 
 
 class Account(Ledger):
-    """A task's ledger that also keeps how sure the device's own model was (NaN: not asked)."""
+    """A task's ledger that also keeps what the kernel cannot know.
 
-    __slots__ = ("edge_entropy",)
+    Attributes
+    ----------
+    edge_entropy : how sure the device's own model was; NaN when it was not asked.
+    uploaded : whether a message of the task was sent to a node of the cloud tier.
+    """
+
+    __slots__ = ("edge_entropy", "uploaded")
 
     def __init__(self, n_stages: int):
         super().__init__(n_stages)
         self.edge_entropy = float("nan")
+        self.uploaded = False
 
 
 class Infer(Use):
@@ -49,17 +57,35 @@ class Infer(Use):
         super().start(waiter)
 
 
-class Learn(Train):
-    """A training on a node's host engine; when it ends, the node holds the new version."""
+class Upload(Travel):
+    """A transfer to the cloud tier: marks the task as uploaded."""
 
-    __slots__ = ("place",)
-
-    def __init__(self, place: Place, **training: Any):
-        super().__init__(place.host, inference_engine=place.inference, **training)
-        self.place = place
+    __slots__ = ()
 
     def start(self, waiter: Waiter) -> None:
-        """Reserve the first step; note the new version at the end."""
+        """Mark the account, then reserve the first link."""
+        ledger = waiter.ledger
+        if isinstance(ledger, Account):
+            ledger.uploaded = True
+        super().start(waiter)
+
+
+class Learn(Train):
+    """A training on a node's host engine; when it ends, the node holds the new version.
+
+    `taken` is called when it starts: the samples it learns from leave the buffer.
+    """
+
+    __slots__ = ("place", "taken")
+
+    def __init__(self, place: Place, taken: Callable[[], None], **training: Any):
+        super().__init__(place.host, inference_engine=place.inference, **training)
+        self.place = place
+        self.taken = taken
+
+    def start(self, waiter: Waiter) -> None:
+        """Take the samples and reserve the first step; note the new version at the end."""
+        self.taken()
         super().start(_Holding(waiter, self.place, self.value.model))
 
 

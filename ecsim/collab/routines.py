@@ -27,11 +27,13 @@ def ask_cloud(task: Task, ctx: Context, reply_bytes: float) -> Serving:
 def learn_on_device(device: str, ctx: Context) -> Background:
     """Train on the device whenever the scenario's update condition holds, then deploy.
 
-    The buffer is flushed by each update (ECC-SNN, section 4.3); an update that finds nothing to
-    learn from is skipped.
+    An update takes what it learns from out of the buffer (ECC-SNN, section 4.3: it is flushed);
+    samples of classes with too little support stay for a later one. With nothing to learn from
+    there is no update.
     """
     while True:
         yield ctx.until(ctx.update_when, device)
-        result = yield ctx.train(device, ctx.learner, ctx.model(device), ctx.buffer(device).flush())
+        batch = ctx.buffer(device).batch()
+        result = yield ctx.train(device, ctx.learner, ctx.model(device), batch)
         if result is not None:
             ctx.deploy(device, result.model)

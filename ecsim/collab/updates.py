@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from ecsim.core.types import Batch, ModelRef, Plan
 from ecsim.kernel import Mode
 
+if TYPE_CHECKING:
+    from ecsim.learning.update import Learner
+
 Condition = Literal["end_of_phase", "buffer_full"]
-
-
-class Learner(Protocol):
-    """What a strategy needs of an update method; `learning.update` has the whole protocol."""
-
-    def plan(self, parent: ModelRef, batch: Batch) -> Plan | None:
-        """Give what an update would make of the parent, or None when there is nothing to learn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,11 @@ A plugin adds a name with `register`; see docs/how-to/own-strategy.md.
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import importlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ecsim.core.errors import UserError
@@ -98,6 +101,15 @@ def register(kind: str, name: str) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-def plugin_names() -> dict[str, list[str]]:
-    """Give the names that plugins have registered, by kind."""
-    return {kind: sorted(found) for kind, found in _PLUGINS.items() if found}
+def plugin_sources(chosen: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Give ``kind/name`` -> sha256 of the file that registered it, for those names of plugins.
+
+    A class that no file defines (in a notebook) has an empty digest.
+    """
+    found = {}
+    for kind, name in sorted(set(chosen)):
+        if name in _PLUGINS[kind]:
+            file = getattr(sys.modules.get(_PLUGINS[kind][name].__module__), "__file__", None)
+            content = Path(file).read_bytes() if file else b""
+            found[f"{kind}/{name}"] = hashlib.sha256(content).hexdigest() if file else ""
+    return found

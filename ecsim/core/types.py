@@ -77,7 +77,10 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One sample that arrived at a device and wants an answer. The label is not in it."""
+    """One sample that arrived at a device and wants an answer. The label is not in it.
+
+    `deadline_s` counts from the arrival; None: it has none.
+    """
 
     id: int
     device: str

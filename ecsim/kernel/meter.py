@@ -33,7 +33,7 @@ class Meter:
     world : the world; it lists its meters.
     node, component : whose it is, e.g. "cam[0]", "inference".
     states : names of the busy states; the first is the one `Use` and `Travel` book.
-    idle_w : power of the whole component when all its units are idle, in W.
+    idle_w : power that the whole component draws in every state, in W; joules come on top.
     n_units : how many things can be busy at once: servers of an engine, links of a transmitter.
         Seconds of a state are reported as the mean over units, so that states sum to the window.
 
@@ -100,13 +100,18 @@ def read_meters(world: World) -> Reading:
 
 @dataclass(frozen=True, slots=True)
 class MeterRow:
-    """Seconds and joules that a component spent in one state within the window."""
+    """Seconds and joules that a component spent in one state within the window.
+
+    `marginal_j` is what tasks, trainings and other tenants were charged for; the rest of `joules`
+    is the component's idle power, which it draws in every state.
+    """
 
     node: str
     component: str
     state: str
     seconds: float
     joules: float
+    marginal_j: float
 
 
 class MeterWindow:
@@ -121,7 +126,7 @@ class MeterWindow:
     >>> flow = world.spawn(serve())
     >>> window.open(); world.run_until(2.0); window.close()
     >>> [(row.state, row.seconds, row.joules) for row in window.rows()]
-    [('active', 2.0, 20.0), ('idle', 0.0, 0.0)]
+    [('active', 2.0, 24.0), ('idle', 0.0, 0.0)]
     """
 
     def __init__(self, world: World) -> None:
@@ -164,7 +169,10 @@ class MeterWindow:
                 seconds = (end_s[state] - start_s[state]) / max(1, meter.n_units)  # none: no link
                 idle_s -= seconds
                 joules = end_j[state] - start_j[state]
-                rows.append(MeterRow(meter.node, meter.component, name, seconds, joules))
+                base_j = seconds * meter.idle_w
+                rows.append(
+                    MeterRow(meter.node, meter.component, name, seconds, base_j + joules, joules)
+                )
             # sums of seconds round relative to the clock, not to the window
             if idle_s < -1e-9 * (1.0 + self._end[0]):
                 raise ConservationError(
@@ -172,7 +180,7 @@ class MeterWindow:
                 )
             idle_s = max(0.0, idle_s)
             rows.append(
-                MeterRow(meter.node, meter.component, "idle", idle_s, idle_s * meter.idle_w)
+                MeterRow(meter.node, meter.component, "idle", idle_s, idle_s * meter.idle_w, 0.0)
             )
         return rows
 

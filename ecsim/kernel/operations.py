@@ -277,6 +277,8 @@ class Travel(Operation):
         elif stage == WASTED:
             ledger.wasted_s += seconds
             ledger.wasted_j += joules
+            if at + 1 == len(hops):
+                ledger.release()
         else:
             ledger.wait_s[stage] += wait
             ledger.service_s[stage] += seconds
@@ -306,6 +308,8 @@ class Travel(Operation):
         if self.ledger is not None:
             self.ledger.waste(self.stage, self.wait_s, self.service_s, self.joules)
             self.ledger.propagation_s -= self.propagation_s
+            if self._at < len(self.hops):
+                self.ledger.n_loose += 1
         self.stage = WASTED
 
     def unserved(self, now: float) -> list[Unserved]:

@@ -23,6 +23,11 @@ class Signal:
         self.world = world
         self._waiting: dict[Wait, None] = {}
 
+    @property
+    def has_waiters(self) -> bool:
+        """Whether a firing would wake anyone."""
+        return bool(self._waiting)
+
     def wait(self) -> Wait:
         """Give the operation that parks until the next firing."""
         return Wait(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -119,7 +120,7 @@ class ArtefactCache:
         removed = 0
         for pattern in ("*.pt", "*.lock", "*.part"):
             for path in self.folder.glob(pattern):
-                path.unlink(missing_ok=True)
+                _remove(path)
                 removed += path.suffix == ".pt"
         return removed
 
@@ -131,7 +132,7 @@ class ArtefactCache:
         path = self._path(key)
         if path.exists():
             self._warn(f"cache entry {path} was unreadable and is rebuilt")
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def _read(self, key: str, check: Callable[[Artefact], object]) -> Artefact | None:
         try:
@@ -168,6 +169,14 @@ class ArtefactCache:
             part.replace(self._path(key))
         finally:
             part.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove what stands there, whatever it is."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def default_folder() -> Path:

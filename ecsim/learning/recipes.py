@@ -39,7 +39,7 @@ def cloud_version(
     classes = tuple(range(data.n_classes))
     ids = np.asarray(samples, dtype=np.int64)
     key = content_key(
-        compute, "cloud", architecture, architecture.backbone, training.params,
+        compute, "cloud", type(training), training.params, architecture, architecture.backbone,
         data.fingerprint, ids, train_seed,
     )  # fmt: skip
     seed = derive_seed(train_seed, "cloud")

@@ -41,12 +41,12 @@ def load_weights(path: Path, architecture: Architecture, classes: Sequence[int])
     except Exception as error:  # torch raises many kinds; each means: not a weight file
         raise DataError(f"{path}: not a file of plain weights: {error}") from error
     heads: Sequence[Sequence[int]] = [tuple(classes)]
-    if isinstance(stored, dict) and "state_dict" in stored:
-        heads = stored.get("head_classes", heads)
-        stored = stored["state_dict"]
-    net = architecture.build(heads)
     try:
+        if isinstance(stored, dict) and "state_dict" in stored:
+            heads = [[int(label) for label in head] for head in stored.get("head_classes", heads)]
+            stored = stored["state_dict"]
+        net = architecture.build(heads)
         net.load_state_dict(stored)
-    except (RuntimeError, TypeError, AttributeError) as error:
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: does not fit {architecture.name}: {error}") from error
     return net.eval()

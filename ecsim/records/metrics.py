@@ -39,6 +39,8 @@ _OF_TASKS: dict[str, tuple[str, str]] = {
     "cur": ("", "cloud-upload rate: share of tasks whose sample was sent to the cloud"),
     "cur_seen": ("", "CUR of tasks whose class the device's version knew at arrival"),
     "cur_unseen": ("", "CUR of the other tasks"),
+    "cur_old": ("", "CUR of tasks whose class is not new in its phase (same tasks for all arms)"),
+    "cur_new": ("", "CUR of tasks whose class is new in its phase (same tasks for all arms)"),
     "latency_s.mean": ("s", "mean latency of answered tasks"),
     **{
         f"latency_s.p{q}": ("s", f"{q}th percentile of latency, linear interpolation")
@@ -53,17 +55,22 @@ _OF_TASKS: dict[str, tuple[str, str]] = {
         for part in ("wait", "service")
     },
     "latency_parts_s.propagation": ("s", "mean propagation, answered tasks"),
-    "energy_per_task_j.total": ("J", "mean marginal energy per task"),
+    "energy_per_task_j.total": ("J", "marginal energy per task, own trainings included"),
     **{f"energy_per_task_j.{stage}": ("J", f"of it, at stage {stage}") for stage in STAGES},
     "energy_per_task_j.wasted": ("J", "of it, for work that was abandoned"),
+    "energy_per_task_j.update": (
+        "J",
+        "of it, own trainings that began then, per task",
+    ),
     "bytes_per_task.up": ("B", "mean bytes towards the cloud per task"),
     "bytes_per_task.down": ("B", "mean bytes towards the device per task"),
     "deadline_miss_ratio": ("", "share of missed deadlines among tasks that have one"),
 }
 _OF_RUN: dict[str, tuple[str, str]] = {
-    "idle_energy_j": ("J", "energy of idle components over the window, not part of any task"),
-    "update_energy_j": ("J", "energy of trainings that began in the window"),
-    "updates": ("", "versions whose training began in the window"),
+    "idle_energy_j": ("J", "idle power of all components over the window, in no task's energy"),
+    "idle_energy_per_task_j": ("J", "the same, spread over the tasks"),
+    "update_energy_j": ("J", "energy of own trainings that began in the window"),
+    "updates": ("", "own versions whose training began in the window"),
     "probe_accuracy.first": ("", "probe accuracy, all classes, first version, mean over devices"),
     "probe_accuracy.last": ("", "the same of each device's last version"),
     "probe_accuracy_known.first": ("", "probe accuracy over the classes the first version knows"),
@@ -100,22 +107,27 @@ def summarise(
     summary: Summary = {}
     for label in labels or list(dict.fromkeys(tasks["strategy"])):
         mine = tasks[(tasks["strategy"] == label).to_numpy() & in_window]
-        trained = updates[(updates["strategy"] == label).to_numpy() & began]
+        is_own = (updates["strategy"] == label).to_numpy() & (updates["source"] == "own").to_numpy()
+        trained = updates[is_own & began]
         states = energy[(energy["strategy"] == label).to_numpy()]
+        idle_j = float((states["joules"] - states["marginal_j"]).to_numpy(float).sum())
         probed = probe[(probe["strategy"] == label).to_numpy()]
-        idle = states["joules"].to_numpy()[(states["state"] == "idle").to_numpy()]
         phases = sorted({*mine["phase"].tolist(), *probed["phase"].tolist()})
         summary[label] = {
-            **_of_tasks(mine),
-            "idle_energy_j": float(idle.sum()),
-            "update_energy_j": float(trained["joules"].to_numpy().sum()),
+            **_of_tasks(mine, trained),
+            "idle_energy_j": idle_j,
+            "idle_energy_per_task_j": idle_j / len(mine) if len(mine) else None,
+            "update_energy_j": float(trained["joules"].to_numpy(float).sum()),
             "updates": len(trained),
             "probe_accuracy": _first_last(probed, "accuracy"),
             "probe_accuracy_known": _first_last(probed, "accuracy_known"),
             "phases": [
                 {
                     "phase": phase,
-                    **_of_tasks(mine[(mine["phase"] == phase).to_numpy()]),
+                    **_of_tasks(
+                        mine[(mine["phase"] == phase).to_numpy()],
+                        trained[(trained["phase"] == phase).to_numpy()],
+                    ),
                     **_probed_in(probed, phase),
                 }
                 for phase in phases
@@ -147,12 +159,15 @@ def to_json(summary: Summary) -> str:
     return json.dumps(summary, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _of_tasks(tasks: pd.DataFrame) -> dict[str, Any]:
+def _of_tasks(tasks: pd.DataFrame, trained: pd.DataFrame) -> dict[str, Any]:
     is_status = {name: (tasks["status"] == name).to_numpy(bool) for name in STATUSES}
     is_answered = np.logical_or.reduce([is_status[name] for name in ANSWERED])
     correct = tasks["correct"].to_numpy()
     uploaded = tasks["uploaded"].to_numpy()
     seen = tasks["seen"].to_numpy(bool)
+    new = tasks["new_in_phase"].to_numpy(bool)
+    update_j = float(trained["joules"].to_numpy(float).sum()) / len(tasks) if len(tasks) else 0.0
+    own_j = _mean(tasks["energy_j"].to_numpy())
     latency_s = tasks["latency_s"].to_numpy()[is_answered]
     parts_s = {
         f"{stage}_{part}": _mean(tasks[f"{stage}_{part}_s"].to_numpy()[is_answered])
@@ -170,11 +185,14 @@ def _of_tasks(tasks: pd.DataFrame) -> dict[str, Any]:
         "cur": _mean(uploaded),
         "cur_seen": _mean(uploaded[seen]),
         "cur_unseen": _mean(uploaded[~seen]),
+        "cur_old": _mean(uploaded[~new]),
+        "cur_new": _mean(uploaded[new]),
         "latency_s": {"mean": _mean(latency_s)}
         | {f"p{q}": _percentile(latency_s, q) for q in _PERCENTILES},
         "latency_parts_s": parts_s,
-        "energy_per_task_j": {"total": _mean(tasks["energy_j"].to_numpy())}
-        | {part: _mean(tasks[f"{part}_j"].to_numpy()) for part in (*STAGES, "wasted")},
+        "energy_per_task_j": {"total": None if own_j is None else own_j + update_j}
+        | {part: _mean(tasks[f"{part}_j"].to_numpy()) for part in (*STAGES, "wasted")}
+        | {"update": update_j if len(tasks) else None},
         "bytes_per_task": {way: _mean(tasks[f"{way}_bytes"].to_numpy()) for way in ("up", "down")},
         "deadline_miss_ratio": _mean(~met),
     }

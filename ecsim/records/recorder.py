@@ -234,7 +234,7 @@ def _derive(columns: dict[str, Any]) -> None:
     columns["latency_s"] = t_answer_s - columns["t_arrive_s"]
     columns["correct"] = is_answered & (columns["predicted"] == columns["label"])
     # NaN compares false: a task without an answer never meets its deadline
-    columns["deadline_met"] = t_answer_s <= columns["deadline_s"]
+    columns["deadline_met"] = columns["latency_s"] <= columns["deadline_s"]
     energy_j = columns[f"{STAGES[0]}_j"].copy()
     for stage in STAGES[1:]:
         energy_j += columns[f"{stage}_j"]

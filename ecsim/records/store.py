@@ -57,11 +57,14 @@ class RunWriter:
             raise StoreError(f"a run cannot be called {run_name!r}: not a visible folder name")
         self._out_dir = Path(out_dir)
         self.target = self._out_dir / run_name
-        self._out_dir.mkdir(parents=True, exist_ok=True)
-        clear_leftovers(self._out_dir)
-        self._refuse_foreign_target()
         self.path = _hidden_beside(self.target, "partial")
-        self.path.mkdir()
+        try:
+            self._out_dir.mkdir(parents=True, exist_ok=True)
+            clear_leftovers(self._out_dir)
+            self._refuse_foreign_target()
+            self.path.mkdir()
+        except OSError as error:
+            raise StoreError(f"cannot write runs to {self._out_dir}: {error.strerror}") from error
         self._is_open = True
 
     def commit(self, manifest: Mapping[str, Any], summary: Summary) -> Run:
@@ -153,7 +156,8 @@ class Run:
                 raise StoreError(
                     f"{folder} has format {manifest['format']}; this ecsim reads format {FORMAT}"
                 )
-            for name, about in manifest["files"].items():
+            for name in _FILES:
+                about = manifest["files"][name]
                 if (folder / name).stat().st_size != about["bytes"]:
                     raise StoreError(f"{folder / name} is not as long as it was written")
             summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))

@@ -33,7 +33,7 @@ _MANY_PHASES = 6  # with more, no numbers stand above the bars
 _BREAKDOWNS = (
     (
         "energy_per_task_j",
-        [(part, part, False) for part in (*_ON_THE_WAY, "wasted")],
+        [(part, part, False) for part in (*_ON_THE_WAY, "wasted", "update")],
         "energy per task",
         "J",
         "Marginal energy\n(idle not included)",

@@ -39,6 +39,7 @@ _AREAS = {
     "down": (SKY, "xxx"),
     "propagation": (GREY, "|||"),
     "wasted": (BLACK, "+++"),
+    "update": (VERMILLION, "---"),
 }
 _RC: Any = {
     "font.size": 8,

@@ -44,18 +44,19 @@ def costs(summary: Summary) -> Table:
     """Give the table of marginal energy per task by component and bytes per task."""
     parts = [
         part
-        for part in (*STAGES, "wasted")
+        for part in (*STAGES, "wasted", "update")
         if any(of["energy_per_task_j"][part] for of in summary.values())
     ]
-    table = _table("Energy per task by component, idle not included, and bytes per task")
+    table = _table("Energy per task by component, with updates; idle apart; bytes per task")
     for head in ("total", *parts):
         table.add_column(f"{head}\nmJ", justify="right", no_wrap=True)
+    table.add_column("idle\nmJ", justify="right", no_wrap=True)
     for head in ("up", "down"):
         table.add_column(f"{head}\nkB", justify="right", no_wrap=True)
     for label, of in summary.items():
         energy = [_number(of["energy_per_task_j"][part], 1e3) for part in ("total", *parts)]
         moved = [_number(of["bytes_per_task"][way], 1e-3) for way in ("up", "down")]
-        table.add_row(label, *energy, *moved)
+        table.add_row(label, *energy, _number(of["idle_energy_per_task_j"], 1e3), *moved)
     return table
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
 
 from ecsim.collab.context import Context
 from ecsim.collab.operations import Account
@@ -15,7 +19,7 @@ from ecsim.collab.updates import Deployment
 from ecsim.core import registry
 from ecsim.core.errors import ConservationError, StrategyError
 from ecsim.core.randomness import Streams
-from ecsim.core.types import Answer, Task
+from ecsim.core.types import Answer, Prediction, Task
 from ecsim.kernel import (
     After,
     Background,
@@ -35,7 +39,6 @@ from ecsim.runtime.progress import Progress
 from ecsim.runtime.system import NodePlan, System
 from ecsim.scenario.strategy import StrategyEntry
 
-_UP = STAGES.index("up")
 _SLICES = 50  # how often an arm tells its progress; the cuts change nothing
 
 Uploads = dict[tuple[str, int], tuple[int, int]]
@@ -79,7 +82,6 @@ class Arm:
         self._world = World()
         self._streams = Streams(system.scenario.seeds.world)
         self._labels = system.data.labels.tolist()
-        self._phase_s = system.scenario.stream.phase
         self._new_in = [
             frozenset(system.schedule.new_in(phase)) for phase in range(system.schedule.n_phases)
         ]
@@ -97,6 +99,7 @@ class Arm:
         self._open: dict[int, tuple[Task, Account, bool]] = {}
         self._n_generated = 0
         self._charged_j = 0.0
+        self._asks_edge = False
         self._uploads: Counter[tuple[str, int]] = Counter()
         self._tasks: Counter[tuple[str, int]] = Counter()
 
@@ -106,7 +109,7 @@ class Arm:
         self._start_background()
         world.feed(((task.t_arrive_s, task) for task in system.tasks()), self._arrive)
         window = MeterWindow(world)
-        warmup_s, horizon_s = system.scenario.run.warmup, system.horizon_s
+        warmup_s, horizon_s = system.scenario.run.warmup, float(system.phase_ends[-1])
         world.run_until(warmup_s)
         window.open()
         for piece in range(1, _SLICES + 1):
@@ -114,7 +117,7 @@ class Arm:
             self._progress.arm(self._label, piece / _SLICES)
         window.close()
         world.run()
-        for task, account, seen in self._open.values():
+        for task, account, seen in list(self._open.values()):
             self._write(task, account, seen, "in_flight", None)
         self._check_books()
         self._write_energy(window)
@@ -177,13 +180,13 @@ class Arm:
         for generator in flows:
             self._ledgers.append(ledger := Ledger(len(STAGES)))
             self._world.spawn(generator, ledger)
-        self._world.spawn(self._phases())
+        for phase in self._system.schedule.update_phases:
+            self._world.spawn(self._end_of_phase(float(self._system.phase_ends[phase])))
 
-    def _phases(self) -> Generator[After, None, None]:
-        for _ in self._system.schedule.update_phases:
-            yield After(self._phase_s)
-            for device in self._system.devices:
-                self._context.signal(f"end_of_phase/{device}").fire()
+    def _end_of_phase(self, end_s: float) -> Generator[After, None, None]:
+        yield After(end_s)  # from 0: sums of phases would drift from the stream's own borders
+        for device in self._system.devices:
+            self._context.condition("end_of_phase", device).fire()
 
     # Tasks ----------------------------------------------------------------------------------
 
@@ -198,27 +201,58 @@ class Arm:
     def _answered(self, flow: Flow) -> None:
         task, account, seen = self._open.pop(flow.item.id)
         answer = flow.value
+        self._check_answer(answer)
+        now = self._world.now
+        status = "late" if now >= self._system.horizon_s else "answered"
+        if account.n_loose:  # a message that nobody waits for still travels at its expense
+            account.on_settled = partial(self._write, task, account, seen, status, answer, now)
+            self._open[task.id] = (task, account, seen)
+        else:
+            self._write(task, account, seen, status, answer, now)
+
+    def _check_answer(self, answer: object) -> None:
+        """Refuse an answer that no model on the named node can have given."""
+        name = type(self._strategy).__name__
         if not isinstance(answer, Answer):
+            raise StrategyError(f"{name}.serve() must return an Answer, it returned {answer!r}")
+        place = self._places.get(answer.at)
+        if place is None or not isinstance(answer.by, Prediction):
             raise StrategyError(
-                f"{self._label}: serve() must return an Answer, it returned {answer!r}"
+                f"{name}.serve() returned an Answer at {answer.at!r} by {answer.by!r}; expected "
+                f"one of the nodes {', '.join(self._places)} and a Prediction"
             )
-        is_late = self._world.now >= self._system.horizon_s
-        self._write(task, account, seen, "late" if is_late else "answered", answer)
+        is_cloud = place.node.tier == "cloud"
+        if (
+            is_cloud != (answer.by.model.role == "cloud")
+            or answer.label not in answer.by.model.classes
+        ):
+            raise StrategyError(
+                f"{name}.serve() returned label {answer.label!r} at {answer.at!r}, which the "
+                f"{answer.by.model.role} model with classes {answer.by.model.classes} cannot give"
+            )
 
     def _write(
-        self, task: Task, account: Account, seen: bool, status: str, answer: Answer | None
+        self,
+        task: Task,
+        account: Account,
+        seen: bool,
+        status: str,
+        answer: Answer | None,
+        t_answer_s: float = math.nan,
     ) -> None:
+        self._open.pop(task.id, None)
         label = self._labels[task.sample_id]
-        uploaded = account.bytes[_UP] > 0.0
+        uploaded = account.uploaded
         if uploaded:
             self._uploads[task.device, task.phase] += 1
         self._charged_j += account.total_j
+        self._asks_edge |= not math.isnan(account.edge_entropy)
         model = answer.by.model if answer else None
         self._recorder.task_row(
             self._label,
             task,
             status,
-            self._world.now if answer else float("nan"),
+            t_answer_s,
             account,
             self._places[answer.at].node.tier if answer else "",
             uploaded,
@@ -253,12 +287,14 @@ class Arm:
                 state=row.state,
                 seconds=row.seconds,
                 joules=row.joules,
+                marginal_j=row.marginal_j,
             )
 
     def _write_deployments(self) -> None:
         edge = self._system.first["edge"]
         source = self._entry.versions
-        for device in self._system.devices:
+        is_own = source == "own"
+        for device in self._system.devices if self._asks_edge else ():
             self._probe(device, Deployment(device, edge, 0.0, 0.0))
         for deployment in self._context.deployments:
             model = deployment.model
@@ -276,9 +312,9 @@ class Arm:
                 new_classes=" ".join(map(str, deployment.new_classes)),
                 t_start_s=deployment.t_start_s,
                 t_deploy_s=deployment.t_deploy_s,
-                seconds=deployment.seconds,
-                joules=deployment.joules if source == "own" else 0.0,
-                macs=deployment.macs,
+                seconds=deployment.seconds if is_own else None,
+                joules=deployment.joules if is_own else None,
+                macs=deployment.macs if is_own else None,
                 source=source,
                 train_loss=self._system.train_loss(model),
             )
@@ -310,4 +346,5 @@ class Arm:
         )
 
     def _phase_at(self, t_s: float) -> int:
-        return min(int(t_s / self._phase_s), self._system.schedule.n_phases - 1)
+        phase = int(np.searchsorted(self._system.phase_ends, t_s, side="right"))
+        return min(phase, self._system.schedule.n_phases - 1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import ecsim
-from ecsim.core.registry import plugin_names
+from ecsim.core.registry import plugin_sources
 from ecsim.learning.cache import ArtefactCache
 from ecsim.records.arrow import read_tables
 from ecsim.records.metrics import Summary, metric, summarise
@@ -26,7 +26,7 @@ from ecsim.runtime.lookup import constants_used, lookup
 from ecsim.runtime.progress import Progress
 from ecsim.runtime.system import System, build
 from ecsim.scenario import assertion
-from ecsim.scenario.dump import dump, scenario_hash
+from ecsim.scenario.dump import chosen_names, dump, files_of, scenario_hash
 from ecsim.scenario.load import Loaded, load
 from ecsim.scenario.strategy import StrategyEntry
 
@@ -61,7 +61,8 @@ def run_scenario(
     started = (time.perf_counter(), _cpu_s())
     loaded = load(path, lookup=lookup(), overrides=overrides)
     scenario = loaded.scenario
-    digest = scenario_hash(scenario)
+    plugins = plugin_sources(chosen_names(scenario))
+    digest = run_hash(scenario_hash(scenario), plugins)
     system = build(loaded, cache or ArtefactCache(warn=progress.note), progress)
     with RunWriter(out, f"{scenario.name}-{digest[:8]}") as writer:
         with Recorder(writer.path) as recorder:
@@ -74,9 +75,11 @@ def run_scenario(
             horizon_s=system.horizon_s,
             labels=[entry.label for entry in scenario.strategies],
         )
+        if not any(of["n"] for of in summary.values()):
+            progress.note("no task arrived: the run is empty")
         if decorate is not None:
             decorate(summary, writer.path)
-        return writer.commit(_manifest(loaded, system, digest, summary, started), summary)
+        return writer.commit(_manifest(loaded, system, digest, plugins, summary, started), summary)
 
 
 def in_order(entries: Iterable[StrategyEntry]) -> list[StrategyEntry]:
@@ -92,6 +95,14 @@ def in_order(entries: Iterable[StrategyEntry]) -> list[StrategyEntry]:
         ordered.append(entry)
         done.add(entry.label)
     return ordered
+
+
+def run_hash(scenario_digest: str, plugins: Mapping[str, str]) -> str:
+    """Give the run's identity: the scenario's, and the plugins' where it uses any."""
+    if not plugins:
+        return scenario_digest
+    parts = [scenario_digest, *(f"{name} {digest}" for name, digest in plugins.items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def check_assertions(loaded: Loaded, summary: Summary) -> list[dict[str, Any]]:
@@ -111,6 +122,7 @@ def _manifest(
     loaded: Loaded,
     system: System,
     digest: str,
+    plugins: dict[str, str],
     summary: Summary,
     started: tuple[float, float],
 ) -> dict[str, Any]:
@@ -139,7 +151,12 @@ def _manifest(
             **{name: metadata.version(name) for name in _LIBRARIES},
         },
         "git": _git_revision(),
-        "plugins": plugin_names(),
+        "plugins": plugins,
+        "files_sha256": {
+            file.text: hashlib.sha256(file.path.read_bytes()).hexdigest()
+            for file in files_of(scenario)
+        },
+        "compute": {"device": system.compute.kind, "tag": system.compute.tag},
         "machine": {
             "platform": platform.platform(),
             "processor": platform.machine(),
@@ -148,7 +165,6 @@ def _manifest(
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "wall_s": time.perf_counter() - started[0],
         "cpu_s": _cpu_s() - started[1],
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }  # fmt: skip
 
 
@@ -158,13 +174,15 @@ def _cpu_s() -> float:
 
 
 def _git_revision() -> str | None:
-    """Give the revision of ecsim's own source, marked when it has changes; None outside git."""
+    """Give the revision of ecsim's own checkout; None when it does not run from one."""
     folder = Path(__file__).parent
     try:
         described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+            ["git", "rev-parse", "--show-toplevel", "HEAD"],  # noqa: S607
             cwd=folder, capture_output=True, text=True, timeout=10, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip()
+    top, revision = described.stdout.split("\n")[:2]
+    # installed into somebody else's checkout, the revision would be theirs
+    return revision if Path(top).resolve() == folder.parents[1].resolve() else None

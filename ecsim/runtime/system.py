@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ecsim.collab.oracle import Oracle, Predictor, Table
 from ecsim.collab.updates import UpdatePolicy
@@ -26,10 +28,13 @@ from ecsim.runtime.progress import Progress
 from ecsim.scenario.load import Loaded
 from ecsim.scenario.models import Predictions, TrainedModel
 from ecsim.scenario.schema import Scenario
-from ecsim.streams.datasets import Dataset
+from ecsim.streams.datasets import Dataset, read_npz
 from ecsim.streams.pools import Pools, split
 from ecsim.streams.schedule import Schedule
-from ecsim.streams.tasks import task_stream
+from ecsim.streams.tasks import phase_ends, task_stream
+
+_MOST_TASKS = 1e9
+_RANK = {"end": 0, "edge": 1, "cloud": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class System:
     predictors: dict[str, Predictor]
     first: dict[str, ModelRef]
     update: UpdatePolicy | None
+    compute: Compute
     devices: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,7 +92,12 @@ class System:
     @property
     def horizon_s(self) -> float:
         """Time at which arrivals stop."""
-        return self.schedule.n_phases * self.scenario.stream.phase
+        return float(self.phase_ends[-1])
+
+    @cached_property
+    def phase_ends(self) -> npt.NDArray[np.float64]:
+        """Time at which each phase ends."""
+        return phase_ends(self.schedule, self.scenario.stream.phase)
 
     @property
     def payload_bytes(self) -> float:
@@ -126,6 +137,7 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
     DataError : when the data set or a file of weights or predictions does not fit.
     """
     scenario = loaded.scenario
+    _refuse_what_has_no_effect(loaded)
     data: Dataset = registry.resolve("data", scenario.data.name)(scenario.data.params).load()
     order = scenario.seeds.order
     make_schedule = registry.resolve("schedule", scenario.stream.schedule.name)
@@ -142,7 +154,7 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
     models = _Models(loaded, data, pools, schedule, compute, versions)
     cloud, cloud_predictor = models.cloud()
     edge, edge_predictor = models.edge(cloud)
-    return System(
+    system = System(
         scenario=scenario,
         data=data,
         pools=pools,
@@ -154,7 +166,57 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         predictors={"edge": edge_predictor, "cloud": cloud_predictor},
         first={"edge": edge, "cloud": cloud},
         update=models.update(),
+        compute=compute,
     )
+    _check_times_and_engines(loaded, system)
+    return system
+
+
+def _refuse_what_has_no_effect(loaded: Loaded) -> None:
+    """Refuse keys that a published table would silently ignore."""
+    scenario = loaded.scenario
+    if scenario.costs.name != "published":
+        return
+    problems = [
+        loaded.problem(("topology", "links", i, key), "has no effect with costs: published")
+        for i, link in enumerate(scenario.topology.links)
+        for key in ("uplink", "downlink", "latency")
+        if getattr(link, key) is not None
+    ]
+    problems += [
+        loaded.problem(("topology", "nodes", name, "background"), "is not in a published table")
+        for name, node in scenario.topology.nodes.items()
+        if node.background is not None
+    ]
+    if problems:
+        raise ScenarioError(problems)
+
+
+def _check_times_and_engines(loaded: Loaded, system: System) -> None:
+    scenario = system.scenario
+    problems = []
+    if scenario.run.warmup >= system.horizon_s:
+        message = f"expected less than the run's {system.horizon_s:g} s"
+        problems.append(loaded.problem(("run", "warmup"), message))
+    rate = getattr(scenario.stream.arrivals.params, "rate", 0.0)
+    expected = rate * system.horizon_s * len(system.devices)
+    if expected > _MOST_TASKS:
+        message = f"expected at most {_MOST_TASKS:.0e} tasks in the run, got about {expected:.1e}"
+        problems.append(loaded.problem(("stream", "arrivals"), message))
+    trains = {plan.name: (plan.host or plan.inference).can_train for plan in system.nodes}
+    for group, node in scenario.topology.nodes.items():
+        cannot = not all(trains[name] for name in node.names(group))
+        if system.update is not None and node.tier != "cloud" and cannot:
+            key = "host" if node.host else "card"
+            message = "expected a device that can train, or a host that can, for learning.update"
+            problems.append(loaded.problem(("topology", "nodes", group, key), message))
+    edge, cloud = system.first["edge"], system.first["cloud"]
+    missing = sorted(set(edge.classes) - set(cloud.classes))
+    if missing and system.update is not None:
+        message = f"expected a cloud that knows the edge's classes {missing} too, to learn from"
+        problems.append(loaded.problem(("models", "cloud"), message))
+    if problems:
+        raise ScenarioError(problems)
 
 
 class _Models:
@@ -214,6 +276,10 @@ class _Models:
                     )
                 ]
             )
+        lacking = sorted(set(classes) - set(cloud.classes))
+        if lacking:
+            message = f"expected a cloud that knows the base classes {lacking} too"
+            raise ScenarioError([self._loaded.problem(("models", "cloud"), message)])
         entry = self._scenario.learning.setup
         setup = registry.resolve("setup", entry.name)(entry.params)
         ref = recipes.setup_version(
@@ -276,14 +342,13 @@ class _Models:
 
 
 def _read_logits(spec: Predictions, shape: tuple[int, int]) -> Any:
-    path = spec.predictions.path
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            logits = arrays["logits"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DataError(f"expected an npz file with an array 'logits': {error}") from None
-    if logits.shape != shape or not np.isfinite(logits).all():
-        raise DataError(f"expected finite logits of shape {shape}, got shape {logits.shape}")
+    (logits,) = read_npz(spec.predictions.path, "logits")
+    if logits.shape != shape or logits.dtype.kind not in "fiu":
+        raise DataError(
+            f"expected real logits of shape {shape}, got {logits.dtype} of shape {logits.shape}"
+        )
+    if not (np.abs(logits) < np.finfo(np.float32).max).all():
+        raise DataError("expected finite logits within float32, got NaN, infinity or more")
     return logits.astype(np.float32)
 
 
@@ -304,6 +369,7 @@ def _nodes(loaded: Loaded, costs: CostModel) -> Iterator[NodePlan]:
 
 def _links(scenario: Scenario, costs: CostModel, payload_bytes: float) -> Iterator[LinkPlan]:
     table = cards("links")
+    tiers = {name: node.tier for name, node in scenario.topology.expanded()}
     for link in scenario.topology.links:
         rates = costs.link(
             table[link.card],
@@ -313,8 +379,12 @@ def _links(scenario: Scenario, costs: CostModel, payload_bytes: float) -> Iterat
             latency_s=link.latency,
         )
         near, far = (scenario.topology.members(end) for end in link.between)
-        for end in far:
-            yield LinkPlan(tuple(near), end, link.shared, rates)
+        if _RANK[tiers[near[0]]] > _RANK[tiers[far[0]]]:
+            near, far = far, near  # up is towards the cloud, in whichever order they are written
+        for position, end in enumerate(far):
+            others = near[:position] if near == far else near  # within a group: each pair once
+            if others:
+                yield LinkPlan(tuple(others), end, link.shared, rates)
 
 
 @contextmanager
@@ -325,4 +395,8 @@ def _at(loaded: Loaded, path: tuple[str, ...]) -> Iterator[None]:
     except ScenarioError:
         raise
     except UserError as error:
-        raise ScenarioError([loaded.problem(path, str(error))]) from None
+        key, _, rest = str(error).partition(": ")  # some say which of the section's keys it is
+        place, message = (
+            ((*path, key), rest) if (*path, key) in loaded.origins else (path, str(error))
+        )
+        raise ScenarioError([loaded.problem(place, message)]) from None

@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 from ecsim.core import registry
 
-_BOUNDARIES = ("device", "op")
-
 
 class Lookup(Protocol):
     """Answers the schema's questions about registered names.
@@ -57,8 +55,8 @@ class RegistryLookup:
         return params
 
     def boundaries(self, costs: str) -> Sequence[str]:
-        """Give the class attribute `boundaries` of the cost model; by default device and op."""
-        found: Sequence[str] = getattr(registry.resolve("costs", costs), "boundaries", _BOUNDARIES)
+        """Give the class attribute `boundaries` of the cost model; its default first."""
+        found: Sequence[str] = registry.resolve("costs", costs).boundaries
         return found
 
     def metrics(self) -> Sequence[str]:

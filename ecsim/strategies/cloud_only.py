@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from ecsim.collab.context import Context
 from ecsim.collab.routines import ask_cloud
@@ -15,7 +18,7 @@ from ecsim.core.units import Bytes
 class CloudOnlyParams:
     """`reply` is the size of the cloud's answer."""
 
-    reply: Bytes = 100.0
+    reply: Annotated[Bytes, Ge(0)] = 100.0
 
 
 class CloudOnly(Strategy[CloudOnlyParams]):

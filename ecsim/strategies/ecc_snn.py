@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Interval
+from annotated_types import Ge, Interval
 
 from ecsim.collab.context import Context
 from ecsim.collab.routines import ask_cloud, learn_on_device
@@ -31,7 +31,7 @@ class EccSnnParams:
     """
 
     threshold: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.3
-    reply: Bytes = 100.0
+    reply: Annotated[Bytes, Ge(0)] = 100.0
 
 
 class EccSnn(Strategy[EccSnnParams]):

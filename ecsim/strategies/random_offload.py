@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Interval
+from annotated_types import Ge, Interval
 
 from ecsim.collab.context import Context
 from ecsim.collab.routines import ask_cloud, learn_on_device
@@ -30,7 +30,7 @@ class RandomOffloadParams:
     """
 
     rate: Annotated[float, Interval(ge=0.0, le=1.0)] | str = 0.5
-    reply: Bytes = 100.0
+    reply: Annotated[Bytes, Ge(0)] = 100.0
 
     def __post_init__(self) -> None:
         if isinstance(self.rate, str) and not self.rate.startswith("match "):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
+from zlib import error as zlib_error
 
 import numpy as np
 import numpy.typing as npt
@@ -92,17 +93,28 @@ class Npz:
     def load(self) -> Dataset:
         """Read and check the file; raise `DataError` saying what does not fit."""
         path = self.params.path.path
-        try:
-            with path.open("rb") as file:
-                arrays = np.load(file, allow_pickle=False)
-                found = ", ".join(getattr(arrays, "files", ["one array without a name"]))
-                if not {"x", "y"} <= set(found.split(", ")):
-                    raise DataError(f"{path}: expected arrays 'x' and 'y', got {found}")
-                x, y = arrays["x"], arrays["y"]
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
-            raise DataError(f"{path}: not a readable .npz file of plain arrays: {error}") from error
+        x, y = read_npz(path, "x", "y")
         return Dataset(path.stem, _images(x, path), _labels(y, len(x), path),
                        int(y.max()) + 1, sample_bytes=float(x[0].nbytes))  # fmt: skip
+
+
+_UNREADABLE = (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib_error)
+
+
+def read_npz(path: Path, *names: str) -> list[npt.NDArray[Any]]:
+    """Give the named arrays of a .npz file; raise `DataError` where that cannot be."""
+    try:
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if isinstance(arrays, np.ndarray):
+                raise DataError(f"{path}: expected a .npz file, got one array without a name")
+            if set(names) - set(arrays.files):
+                wanted = " and ".join(map(repr, names))
+                found = ", ".join(arrays.files)
+                raise DataError(f"{path}: expected arrays {wanted}, got {found}")
+            return [arrays[name] for name in names]
+    except _UNREADABLE as error:
+        raise DataError(f"{path}: not a readable .npz file of plain arrays: {error}") from error
 
 
 def _images(x: npt.NDArray[Any], path: Path) -> npt.NDArray[np.float32]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ecsim.core.randomness import Streams
 from ecsim.core.types import IntArray, Task
@@ -67,6 +68,11 @@ def task_stream(
         )
 
 
+def phase_ends(schedule: Schedule, phase_s: float) -> npt.NDArray[np.float64]:
+    """Give the time at which each phase ends, in s; the last is the horizon."""
+    return np.arange(1, schedule.n_phases + 1, dtype=np.float64) * phase_s
+
+
 def _device_stream(
     seat: int,
     device: str,
@@ -79,7 +85,7 @@ def _device_stream(
     data: Streams,
 ) -> Iterator[tuple[float, int, int, int, int]]:
     """Give (time, seat, phase, sample id, visit) of one device."""
-    ends = np.arange(1, schedule.n_phases + 1) * phase_s
+    ends = phase_ends(schedule, phase_s)
     visits: Counter[int] = Counter()
     current, deck = -1, None
     for block in arrivals.blocks(world("arrivals", device), float(ends[-1])):

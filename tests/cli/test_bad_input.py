@@ -122,6 +122,92 @@ def test_predictions_of_the_wrong_shape(write_scenario, tmp_path):
     assert "(1797, 10)" in output
 
 
+def npy(path):
+    import numpy as np
+
+    with path.open("wb") as file:
+        np.save(file, np.zeros((1797, 10)))
+
+
+def texts(path):
+    import numpy as np
+
+    np.savez(path, logits=np.full((1797, 10), "x"))
+
+
+def huge(path):
+    import numpy as np
+
+    np.savez(path, logits=np.full((1797, 10), 1e300))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize("damage", [npy, texts, huge, cut])
+def test_predictions_that_are_none(write_scenario, tmp_path, damage):
+    path = write_scenario()
+    damage(tmp_path / "edge.npz")
+    assert "models.edge" in call("run", path)
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}, "head_classes": 5}, [1, 2], "text"])
+def test_weights_that_are_none(write_scenario, tmp_path, content):
+    import torch
+
+    torch.save(content, tmp_path / "mine.pt")
+    edge = {"name": "spiking_vgg", "size": "small", "weights": "mine.pt"}
+    path = write_scenario(models={"edge": edge, "cloud": {"name": "vgg", "size": "small"}})
+    assert "models.edge.weights" in call("validate", path)
+
+
+LATER = {  # what only the data, the cards or the whole run can tell
+    "warm-up past the end": ({"run.warmup": "41 s"}, "run.warmup"),
+    "negative reply": ({"strategies.ecc_snn.reply": "-5 B"}, "reply"),
+    "too many tasks": ({"stream.arrivals.rate": "1e12 /s"}, "stream.arrivals"),
+    "published and a rate": (
+        {"costs": "{name: published}", "topology.links.0.uplink": "1 Mbit/s"},
+        "topology.links[0].uplink",
+    ),
+    "published and tenants": (
+        {
+            "costs": "{name: published}",
+            "topology.nodes.cloud.background": "{rate: 1 /s, service: 1 ms}",
+        },
+        "background",
+    ),
+    "unknown table": ({"costs": "{name: published, table: x}"}, "costs.table"),
+    "rate without match": (
+        {"strategies": "[{name: random_offload, rate: often}]"},
+        "strategies[0].rate",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", LATER)
+def test_validate_says_what_only_the_whole_can_tell(write_scenario, mistake):
+    overrides, place = LATER[mistake]
+    options = [part for key, value in overrides.items() for part in ("--set", f"{key}={value}")]
+    assert place in call("validate", write_scenario(), *options)
+
+
+def test_a_device_that_cannot_train_is_refused_where_it_should(write_scenario):
+    path = write_scenario(
+        models={
+            "edge": {"name": "spiking_vgg", "size": "small"},
+            "cloud": {"name": "vgg", "size": "small"},
+        },
+        learning={"update": {"name": "self_distillation"}},
+    )
+    assert "can train" in call("validate", path, "--set", "topology.nodes.cam.host=loihi")
+
+
+@pytest.mark.parametrize("out", ["small.yaml", "small.yaml/x", "/proc/x"])
+def test_runs_that_cannot_be_written(write_scenario, tmp_path, out):
+    assert "cannot write" in call("run", write_scenario(), "--out", tmp_path / out)
+
+
 def test_init_does_not_overwrite(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("precious")

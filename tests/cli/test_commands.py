@@ -121,7 +121,7 @@ def test_plugin_strategy_runs(write_scenario, tmp_path):
     path = write_scenario(strategies=[{"name": "mine_of_the_test"}, {"name": "edge_only"}])
     call("run", path, "--out", tmp_path / "runs", "--plugin", plugin)
     run = ecsim.load("small", tmp_path / "runs")
-    assert run.manifest["plugins"] == {"strategy": ["mine_of_the_test"]}
+    assert list(run.manifest["plugins"]) == ["strategy/mine_of_the_test"]
     mine, edge = run.summary["mine_of_the_test"], run.summary["edge_only"]
     assert mine["accuracy"] == edge["accuracy"]
     assert np.isclose(mine["latency_s"]["p99"], edge["latency_s"]["p99"])

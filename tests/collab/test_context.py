@@ -242,15 +242,51 @@ def test_conditions_signals_and_mailboxes_wake_who_waits():
 
     def world():
         yield ctx.after(2.0)
-        ctx.signal("end_of_phase/far").fire()
+        ctx.condition("end_of_phase", "far").fire()
         yield ctx.after(1.0)
-        ctx.signal("end_of_phase/cam").fire()
+        ctx.condition("end_of_phase", "cam").fire()
         yield ctx.after(1.0)
         ctx.mailbox("up").put("news")
 
     bench.world.spawn(world())
     bench.run(learner())
     assert heard == [("phase", 3.0), ("news", 4.0)]
+
+
+def test_a_condition_that_comes_true_meanwhile_is_not_missed():
+    bench = Bench()
+    ctx, times = bench.ctx, []
+
+    def learner():
+        for _ in range(3):
+            yield ctx.until("end_of_phase", "cam")
+            times.append(ctx.now)
+            yield ctx.after(2.5)  # a training
+
+    def phases():
+        for _ in range(4):  # at 1, 2, 3 and 4 s: 2 and 3 come while it trains, and count once
+            yield ctx.after(1.0)
+            ctx.condition("end_of_phase", "cam").fire()
+
+    bench.world.spawn(phases())
+    bench.run(learner())
+    assert times == [1.0, 3.5, 6.0]
+
+
+def test_a_training_takes_its_samples_out_of_the_buffer_when_it_starts():
+    bench = Bench()
+    ctx = bench.ctx
+    answer = bench.places["cloud"].predictor.predict(CLOUD, 0)
+
+    def learn():
+        for sample in range(3):
+            ctx.buffer("cam").put(sample, answer)
+        request = ctx.train("cam", ctx.learner, ctx.model("cam"), ctx.buffer("cam").batch())
+        assert len(ctx.buffer("cam")) == 3  # inert until yielded
+        yield request
+
+    bench.run(learn())
+    assert len(ctx.buffer("cam")) == 0
 
 
 def test_a_full_buffer_is_a_condition():
@@ -260,7 +296,7 @@ def test_a_full_buffer_is_a_condition():
 
     def learner():
         yield ctx.until("buffer_full", "cam")
-        return ctx.now, len(ctx.buffer("cam").flush().sample_ids)
+        return ctx.now, len(ctx.buffer("cam").batch().sample_ids)
 
     def filler():
         for sample in range(10):

@@ -28,7 +28,11 @@ from ecsim.kernel import (
 
 def table(window):
     return {
-        (row.node, row.component, row.state): (row.seconds, row.joules) for row in window.rows()
+        (row.node, row.component, row.state): (
+            row.seconds,
+            row.joules if row.state == "idle" else row.marginal_j,
+        )
+        for row in window.rows()
     }
 
 
@@ -107,6 +111,24 @@ def test_a_job_without_duration_has_its_energy_at_its_turn():
     assert world.snapshot()[meter][1][0] == 0.0
     world.run_until(2.0)
     assert world.snapshot()[meter][1][0] == 7.0
+
+
+def test_idle_power_is_drawn_in_every_state():
+    """A board of 25 W idle and 350 W active, busy for 3 s of 5 s: 3 x 350 + 2 x 25 J."""
+    world = World()
+    engine = Engine(world, "cloud", "gpu", idle_w=25.0)
+
+    def serve():
+        yield Use(engine, 3.0, 3.0 * (350.0 - 25.0))
+
+    window = MeterWindow(world)
+    window.open()
+    world.spawn(serve())
+    world.run_until(5.0)
+    window.close()
+    rows = {row.state: row for row in window.rows()}
+    assert (rows["active"].joules, rows["idle"].joules) == (1050.0, 50.0)
+    assert sum(row.joules - row.marginal_j for row in rows.values()) == 5.0 * 25.0
 
 
 def test_two_servers_are_each_half_of_the_component():

@@ -31,7 +31,8 @@ def task_rows(draw):
             "t_arrive_s": draw(st.sampled_from([0.0, 9.0, 10.0, 50.0, 90.0, 91.0])),
             "latency_s": draw(FLOATS) if done else math.nan, "propagation_s": draw(FLOATS),
             "correct": done and draw(st.booleans()), "uploaded": draw(st.booleans()),
-            "seen": draw(st.booleans()), "energy_j": draw(FLOATS), "up_bytes": draw(FLOATS),
+            "seen": draw(st.booleans()), "new_in_phase": draw(st.booleans()),
+            "energy_j": draw(FLOATS), "up_bytes": draw(FLOATS),
             "deadline_met": draw(st.sampled_from([None, True, False])),
         }  # fmt: skip
         rows.append(row)
@@ -83,6 +84,8 @@ def check_task_metrics(got, rows):
         "cur": mean(r["uploaded"] for r in rows),
         "cur_seen": mean(r["uploaded"] for r in rows if r["seen"]),
         "cur_unseen": mean(r["uploaded"] for r in rows if not r["seen"]),
+        "cur_old": mean(r["uploaded"] for r in rows if not r["new_in_phase"]),
+        "cur_new": mean(r["uploaded"] for r in rows if r["new_in_phase"]),
         "latency_s.mean": mean(latencies),
         "latency_s.p50": percentile(latencies, 50),
         "latency_s.p95": percentile(latencies, 95),
@@ -131,16 +134,31 @@ def test_a_label_without_tasks_and_a_run_without_answers_have_no_numbers():
 
 
 def test_idle_and_update_energy_by_hand():
-    states = [("a", "idle", 2.0), ("a", "active", 5.0), ("a", "idle", 0.5), ("b", "idle", 9.0)]
-    energy = [{"strategy": s, "state": state, "joules": j} for s, state, j in states]
+    states = [("a", 2.0, 0.0), ("a", 5.0, 4.0), ("a", 0.5, 0.0), ("b", 9.0, 0.0)]
+    energy = [{"strategy": s, "joules": j, "marginal_j": m} for s, j, m in states]
     trainings = [("a", 5.0, 100.0), ("a", 10.0, 3.0), ("a", 90.0, 4.0), ("b", 20.0, 50.0)]
-    updates = [{"strategy": s, "t_start_s": t, "joules": j} for s, t, j in trainings]
+    updates = [
+        {"strategy": s, "t_start_s": t, "joules": j, "source": "own"} for s, t, j in trainings
+    ]
+    updates.append({"strategy": "a", "t_start_s": 20.0, "joules": None, "source": "b"})
     got = summary_of(updates=updates, energy=energy, labels=["a"], warmup_s=10.0, horizon_s=90.0)[
         "a"
     ]
-    assert got["idle_energy_j"] == 2.5
+    assert got["idle_energy_j"] == 3.5
     assert got["update_energy_j"] == 7.0
     assert got["updates"] == 2
+
+
+def test_trainings_are_spread_over_the_tasks_of_the_phase_they_began_in():
+    row = {column.name: 0.0 for column in TASKS.columns} | {
+        "strategy": "a", "status": "answered", "energy_j": 1.0, "deadline_met": None, "seen": True,
+    }  # fmt: skip
+    tasks = [row | {"phase": phase} for phase in (0, 0, 1, 1)]
+    updates = [{"strategy": "a", "t_start_s": 5.0, "joules": 6.0, "source": "own", "phase": 1}]
+    got = summary_of(tasks=tasks, updates=updates)["a"]
+    assert got["energy_per_task_j"]["update"] == 1.5
+    assert got["energy_per_task_j"]["total"] == 2.5
+    assert [of["energy_per_task_j"]["total"] for of in got["phases"]] == [1.0, 4.0]
 
 
 def test_probe_takes_each_devices_first_and_last_version():

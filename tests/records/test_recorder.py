@@ -22,7 +22,7 @@ def random_row(r: random.Random, task_id: int) -> tuple[object, ...]:
     status = r.choice(STATUSES)
     is_answered = status in ("answered", "late")
     t_arrive_s = r.uniform(0, 100)
-    deadline_s = r.choice([None, t_arrive_s + 0.1, t_arrive_s + 0.4])
+    deadline_s = r.choice([None, 0.1, 0.4])
     task = Task(
         task_id, r.choice(DEVICES), r.randrange(50), r.randrange(3), r.randint(1, 3), t_arrive_s,
         6e4, deadline_s,
@@ -84,7 +84,7 @@ def as_dict(row):
     out["energy_j"] = math.fsum([*ledger.joules, ledger.wasted_j])
     out["deadline_met"] = None
     if task.deadline_s is not None:
-        out["deadline_met"] = answered and t_answer_s <= task.deadline_s
+        out["deadline_met"] = answered and t_answer_s - task.t_arrive_s <= task.deadline_s
     return out
 
 

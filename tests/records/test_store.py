@@ -34,7 +34,7 @@ def record(folder, n=20):
             )  # fmt: skip
         recorder.add(
             "energy", strategy="ecc_snn", node="cam[0]", tier="edge", component="inference",
-            state="idle", seconds=10.0, joules=2.5,
+            state="idle", seconds=10.0, joules=2.5, marginal_j=0.0,
         )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def _metrics(r, uploads):
         "accuracy": r.uniform(0.3, 0.9), "accuracy_first_visits": 0.5, "cur": cur,
         "cur_seen": cur / 2, "cur_unseen": cur, "latency_parts_s": parts,
         "latency_s": {"mean": latency, "p50": latency, "p95": 2 * latency, "p99": 3 * latency},
-        "energy_per_task_j": {"total": sum(energy.values())} | energy | {"wasted": 0.0},
+        "energy_per_task_j": {"total": sum(energy.values())} | energy | {"wasted": 0, "update": 0},
         "bytes_per_task": {"up": 6e4 * cur, "down": 100.0 * cur}, "deadline_miss_ratio": None,
     }  # fmt: skip
 
@@ -55,7 +55,8 @@ def summary_of():
                 for phase in range(n_phases)
             ]  # fmt: skip
             summary[label] = _metrics(r, uploads) | {
-                "idle_energy_j": 5.0, "update_energy_j": 0.0, "updates": 0,
+                "idle_energy_j": 5.0, "idle_energy_per_task_j": 0.05, "updates": 0,
+                "update_energy_j": 0.0,
                 "probe_accuracy": {"first": probe, "last": probe and probe + 0.1 * (n_phases - 1)},
                 "probe_accuracy_known": {"first": probe, "last": probe}, "phases": phases,
             }  # fmt: skip

@@ -10,13 +10,13 @@ LABELS = ("ecc_snn", "edge_only", "edge_only_learning", "cloud_only", "random_of
 
 def summary_of(labels=LABELS, n_phases=4):
     """Make a summary with the values that the tables show."""
-    stages = dict.fromkeys(("total", "end", "edge", "cloud", "up", "down", "wasted"), 0.0)
+    stages = dict.fromkeys(("total", "end", "edge", "cloud", "up", "down", "wasted", "update"), 0.0)
     return {
         label: {
             "n": 100, "n_answered": 100, "accuracy": 0.999, "cur": 1.0, "cur_seen": 1.0,
             "cur_unseen": 1.0, "latency_s": dict.fromkeys(("mean", "p50", "p95", "p99"), 0.1234),
             "energy_per_task_j": stages | {"total": 1.5, "edge": 0.5, "cloud": 0.5, "up": 0.5},
-            "bytes_per_task": {"up": 6e4, "down": 100.0},
+            "bytes_per_task": {"up": 6e4, "down": 100.0}, "idle_energy_per_task_j": 2.5,
             "probe_accuracy": {"first": 0.4, "last": 0.6},
             "phases": [{"phase": phase, "cur": 1.0} for phase in range(n_phases)],
         }
@@ -50,8 +50,8 @@ def test_values_stand_in_the_units_of_their_columns():
     text = shown(summary)
     quality = line_of(text, "ecc_snn")
     assert quality[1:] == ["83.8", "50.0", "25.0", "-", "12.3", "9.00", "1500", "2000"]
-    costs = line_of(text, "ecc_snn", nth=1)  # total, edge, cloud, up, down in mJ; up, down in kB
-    assert costs[1:] == ["500", "2.0e-03", "400", "12.5", "0.01", "30.0", "0.05"]
+    costs = line_of(text, "ecc_snn", nth=1)  # total, edge, cloud, up, down, idle in mJ; kB
+    assert costs[1:] == ["500", "2.0e-03", "400", "12.5", "0.01", "2500", "30.0", "0.05"]
     assert "end" not in text.split("Energy")[1].split("ecc_snn")[0]  # a tier that nobody uses
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecsim.api import load_plugins
+from ecsim.core.errors import StrategyError
 from ecsim.runtime.run import run_scenario
 
 FIVE = [
@@ -94,6 +96,163 @@ def test_warm_up_leaves_out_tasks_and_energy(write_scenario, tmp_path):
     assert warm.summary["ecc_snn"]["n"] == n_late < whole.summary["ecc_snn"]["n"]
     seconds = warm.energy.groupby(["node", "component"], observed=True)["seconds"].sum()
     assert seconds.to_numpy() == pytest.approx(40.0 - 15.0)
+
+
+def test_busy_seconds_of_the_meters_are_those_of_the_tasks(run):
+    """Where every task ended before the horizon; else the meters cut the last ones."""
+    whole = 0
+    for label, tasks in run.tasks.groupby("strategy", observed=True):
+        if (tasks["status"] != "answered").any():
+            continue
+        whole += 1
+        rows = run.energy[run.energy["strategy"] == label]
+        for tier, column in (("edge", "edge_service_s"), ("cloud", "cloud_service_s")):
+            engine = rows[(rows["tier"] == tier) & (rows["component"] == "inference")]
+            busy_s = engine.loc[engine["state"] == "active", "seconds"].sum()
+            assert busy_s == pytest.approx(tasks[column].sum(), rel=1e-9, abs=1e-12)
+        sent_s = rows[(rows["tier"] == "edge") & (rows["state"] == "tx")]["seconds"].sum()
+        assert sent_s == pytest.approx(tasks["up_service_s"].sum(), rel=1e-9, abs=1e-12)
+    assert whole > 0
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_order_in_which_a_link_names_its_ends_changes_nothing(write_scenario, tmp_path, shared):
+    runs = []
+    for name, between in (("up", ["cam", "cloud"]), ("down", ["cloud", "cam"])):
+        path = write_scenario(name)
+        links = [{"between": between, "card": "wifi_2012", "shared": shared}]
+        overrides = {"topology.links": links}
+        runs.append(run_scenario(path, out=tmp_path / "runs", overrides=overrides))
+    pd.testing.assert_frame_equal(runs[0].tasks, runs[1].tasks)
+
+
+CHAIN = {
+    "nodes": {
+        "sensor": {"count": 2, "tier": "end", "card": "raspberry_pi_4b"},
+        "gateway": {"tier": "edge", "card": "raspberry_pi_4b"},
+        "cloud": {"tier": "cloud", "card": "rtx3090"},
+    },
+    "links": [
+        {"between": ["sensor", "gateway"], "card": "wifi_2012"},
+        {"between": ["gateway", "cloud"], "card": "lte_2012"},
+    ],
+}
+
+
+def test_three_tiers_pass_messages_on_and_each_link_takes_its_time(write_scenario, tmp_path):
+    path = write_scenario(topology=CHAIN, strategies=[{"name": "cloud_only"}])
+    tasks = run_scenario(path, out=tmp_path / "runs").tasks
+    up_s = 60_000 * 8 / 18.88e6 + 60_000 * 8 / 5.85e6
+    assert tasks["up_service_s"].to_numpy() == pytest.approx(up_s)
+    assert tasks["propagation_s"].to_numpy() == pytest.approx(2 * (2e-3 + 35e-3))
+    assert set(tasks["device"]) == {"sensor[0]", "sensor[1]"}
+
+
+PLUGIN = """
+import ecsim
+from ecsim.collab.routines import ask_cloud
+from ecsim.collab.strategy import Strategy
+from ecsim.core.types import Answer
+
+@ecsim.register("strategy", "impatient")
+class Impatient(Strategy):
+    def serve(self, task, ctx):
+        edge = yield ctx.infer(task.device, task)
+        who, answer = yield ctx.first(ask_cloud(task, ctx, 100.0), ctx.after(0.01))
+        return answer if who == 0 else Answer(edge.label, at=task.device, by=edge)
+
+@ecsim.register("strategy", "peers")
+class Peers(Strategy):
+    def serve(self, task, ctx):
+        edge = yield ctx.infer(task.device, task)
+        yield ctx.send(task.device, "gateway", 1000.0)
+        return Answer(edge.label, at=task.device, by=edge)
+
+@ecsim.register("strategy", "liar")
+class Liar(Strategy):
+    def serve(self, task, ctx):
+        edge = yield ctx.infer(task.device, task)
+        return Answer(edge.label, at="cloud", by=edge)
+"""
+
+
+@pytest.fixture
+def own_strategies(tmp_path):
+    plugin = tmp_path / "plugin_of_the_test.py"
+    plugin.write_text(PLUGIN)
+    load_plugins([plugin])
+
+
+def test_waste_on_later_links_is_charged_to_the_task_that_gave_up(
+    own_strategies, write_scenario, tmp_path
+):
+    path = write_scenario(topology=CHAIN, strategies=[{"name": "impatient"}])
+    tasks = run_scenario(path, out=tmp_path / "runs").tasks  # the books balance, or it raises
+    assert (tasks["route"] == "end").all()
+    wifi_j = (0.28317 * 18.88 + 0.13286) * 60_000 * 8 / 18.88e6
+    lte_j = (0.43839 * 5.85 + 1.28804) * 60_000 * 8 / 5.85e6
+    assert tasks["wasted_j"].to_numpy() == pytest.approx(wifi_j + lte_j)
+    assert (tasks["latency_s"] < 1.0).all()
+    assert tasks["uploaded"].all()
+
+
+def test_messages_between_peers_are_no_uploads(own_strategies, write_scenario, tmp_path):
+    path = write_scenario(topology=CHAIN, strategies=[{"name": "peers"}])
+    run = run_scenario(path, out=tmp_path / "runs")
+    assert run.summary["peers"]["cur"] == 0.0
+    assert run.summary["peers"]["bytes_per_task"]["up"] == 1000.0
+
+
+def test_an_answer_that_no_model_there_gave_is_refused(own_strategies, write_scenario, tmp_path):
+    path = write_scenario(topology=CHAIN, strategies=[{"name": "liar"}])
+    with pytest.raises(StrategyError, match="cannot give"):
+        run_scenario(path, out=tmp_path / "runs")
+
+
+def test_deadlines_count_from_the_arrival(write_scenario, tmp_path):
+    path = write_scenario(strategies=[{"name": "edge_only"}, {"name": "cloud_only"}])
+    run = run_scenario(path, out=tmp_path / "runs", overrides={"stream.deadline": "20 ms"})
+    assert run.summary["edge_only"]["deadline_miss_ratio"] == 0.0
+    assert run.summary["cloud_only"]["deadline_miss_ratio"] == 1.0
+    late = run.tasks["latency_s"] > 0.020
+    assert (run.tasks["deadline_met"] == ~late).all()
+
+
+def test_phases_that_are_no_round_numbers_do_not_drift(write_scenario, tmp_path):
+    sections = {
+        "models": {
+            "edge": {"name": "spiking_vgg", "size": "small", "steps": 1},
+            "cloud": {"name": "vgg", "size": "small"},
+        },
+        "learning": {
+            "cloud": {"epochs": 1},
+            "setup": {"name": "joint_distillation", "epochs": 1},
+            "update": {"name": "self_distillation", "epochs": 1, "min_support": 1},
+        },
+        "stream": {
+            "schedule": {"kind": "class_incremental", "base_classes": 2, "increment": 1},
+            "phase": "1.1 s",
+            "arrivals": {"kind": "periodic", "rate": "20 /s"},
+        },
+        "strategies": [{"name": "ecc_snn", "threshold": 0.0}],
+    }
+    updates = run_scenario(write_scenario(**sections), out=tmp_path / "runs").updates
+    ends = np.arange(1, 9) * 1.1
+    for _, device in updates.groupby("device", observed=True):
+        starts = device.sort_values("version")
+        assert starts["phase"].tolist() == list(range(1, 9))
+        assert (starts["t_start_s"].to_numpy() >= ends).all()
+
+
+def test_a_run_is_named_after_the_content_of_its_files_too(write_scenario, tmp_path):
+    path = write_scenario()
+    first = run_scenario(path, out=tmp_path / "runs")
+    with np.load(tmp_path / "edge.npz") as arrays:
+        logits = arrays["logits"]
+    np.savez(tmp_path / "edge.npz", logits=logits + 1.0)
+    second = run_scenario(path, out=tmp_path / "runs")
+    assert first.path != second.path
+    assert first.manifest["files_sha256"] != second.manifest["files_sha256"]
 
 
 def test_other_tenants_slow_the_cloud_and_change_nothing_else(write_scenario, tmp_path):

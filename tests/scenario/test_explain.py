@@ -182,14 +182,12 @@ def test_the_registry_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_PLUGINS", {kind: {} for kind in registry.kinds()})
     registry.register("strategy", "mine")(Mine)
     registry.register("costs", "my_costs")(MyCosts)
-    registry.register("costs", "plain_costs")(Mine)
     lookup = RegistryLookup(["b", "a"], ["l"], ["accuracy"])
     assert "mine" in lookup.names("strategy")
     assert lookup.names("device_card") == ["a", "b"]
     assert lookup.names("link_card") == ["l"]
     assert lookup.params_of("strategy", "mine") is _Params
     assert lookup.boundaries("my_costs") == ("mine",)
-    assert lookup.boundaries("plain_costs") == ("device", "op")
     assert lookup.metrics() == ("accuracy",)
 
 
