@@ -9,7 +9,12 @@
     │   └── StoreError              a run or cache entry that is missing or not whole
     ├── FalseAssertionError         exit 3: an `assert:` entry of the scenario is false
     ├── ConservationError           exit 70: the run's own books do not balance
-    └── StrategyError               exit 70: a strategy broke the contract of its operations
+    ├── StrategyError               exit 70: a strategy broke the contract of its operations
+    └── FlowError                   thrown into a strategy, which may catch it
+        ├── Lost                    a message was given up on its way
+        ├── Down                    a node or a link is out, or a battery is empty
+        ├── TimedOut                the strategy's own patience ended
+        └── Refused                 a finite buffer is full, or a model does not fit into memory
 """
 
 from __future__ import annotations
@@ -78,3 +83,39 @@ class ConservationError(EcsimError):
 
 class StrategyError(EcsimError):
     """A strategy yielded something that is not an operation, or deployed what it does not hold."""
+
+
+class FlowError(EcsimError):
+    """Something failed in the simulated world; raised at the ``yield`` of the operation it failed.
+
+    A strategy may catch it. A task whose strategy does not ends without an answer: its row has
+    the status `status`, or ``died`` where its own device was down.
+    """
+
+    status = "dropped"
+
+
+class Lost(FlowError):  # noqa: N818 (the word of the field)
+    """A message was given up after its last attempt."""
+
+
+class Down(FlowError):  # noqa: N818 (the word of the field)
+    """A node or a link went out, or was out, while it was needed.
+
+    Parameters
+    ----------
+    what : what is down, for the message.
+    node : name of the node that is down; empty for a link.
+    """
+
+    def __init__(self, what: str, node: str = ""):
+        super().__init__(f"{what} is down")
+        self.node = node
+
+
+class TimedOut(FlowError):  # noqa: N818 (the word of the field)
+    """An answer did not come within the time that the strategy gave it."""
+
+
+class Refused(FlowError):  # noqa: N818 (the word of the field)
+    """A server's finite buffer was full, or a model did not fit into a node's memory."""

@@ -30,11 +30,16 @@ _INDEX: dict[str, dict[str, str]] = {
     "arrivals": {
         "periodic": "ecsim.streams.arrivals:Periodic",
         "poisson": "ecsim.streams.arrivals:Poisson",
+        "mmpp": "ecsim.streams.modulated:Mmpp",
+        "bursts": "ecsim.streams.modulated:Bursts",
+        "diurnal": "ecsim.streams.diurnal:Diurnal",
+        "trace": "ecsim.streams.arrival_trace:Trace",
     },
     "model": {
         "spiking_vgg": "ecsim.models.snn.vgg:SpikingVGG",
         "vgg": "ecsim.models.ann.vgg:VGG",
         "resnet": "ecsim.models.ann.resnet:ResNet",
+        "mobilenet": "ecsim.models.ann.mobilenet:MobileNet",
     },
     "cloud_training": {
         "supervised": "ecsim.learning.cloud:CloudTraining",
@@ -47,6 +52,7 @@ _INDEX: dict[str, dict[str, str]] = {
     },
     "costs": {
         "counted": "ecsim.costs.counted:Counted",
+        "roofline": "ecsim.costs.counted:Roofline",
         "published": "ecsim.costs.published:Published",
     },
     "strategy": {

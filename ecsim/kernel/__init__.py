@@ -5,15 +5,30 @@ builds its nodes. Start reading at `operations`, then `flow`, then `world`.
 """
 
 from ecsim.kernel.background import Background
+from ecsim.kernel.batching import Batcher
+from ecsim.kernel.channel import Channel
+from ecsim.kernel.clock import Steps, WorkClock
+from ecsim.kernel.disciplines import EventEngine, RankedUse, Ranks
 from ecsim.kernel.flow import Flow
+from ecsim.kernel.jitter import (
+    ExponentialJitter,
+    Jitter,
+    LognormalJitter,
+    Loss,
+    NormalJitter,
+    UniformJitter,
+)
 from ecsim.kernel.joins import All, First
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.meter import Meter, MeterRow, MeterWindow, check_energy
 from ecsim.kernel.node import Engine, Node, expand
 from ecsim.kernel.operations import After, Operation, Travel, Use
+from ecsim.kernel.radio import RadioCard
 from ecsim.kernel.server import FifoServer
+from ecsim.kernel.sharing import SharingServer
 from ecsim.kernel.signals import Mailbox, Signal, Wait
-from ecsim.kernel.topology import Channel, Hop, Link, Topology
+from ecsim.kernel.station import Station
+from ecsim.kernel.topology import Hop, Link, Topology
 from ecsim.kernel.training import Mode, Train
 from ecsim.kernel.world import World
 
@@ -21,27 +36,42 @@ __all__ = [
     "After",
     "All",
     "Background",
+    "Batcher",
     "Channel",
     "Engine",
+    "EventEngine",
+    "ExponentialJitter",
     "FifoServer",
     "First",
     "Flow",
     "Hop",
+    "Jitter",
     "Ledger",
     "Link",
+    "LognormalJitter",
+    "Loss",
     "Mailbox",
     "Meter",
     "MeterRow",
     "MeterWindow",
     "Mode",
     "Node",
+    "NormalJitter",
     "Operation",
+    "RadioCard",
+    "RankedUse",
+    "Ranks",
+    "SharingServer",
     "Signal",
+    "Station",
+    "Steps",
     "Topology",
     "Train",
     "Travel",
+    "UniformJitter",
     "Use",
     "Wait",
+    "WorkClock",
     "World",
     "check_energy",
     "expand",

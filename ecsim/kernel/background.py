@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heapreplace
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,7 @@ class Background:
 
     __slots__ = (
         "_gap", "_gaps", "_open", "_services", "joules", "mean_gap_s", "mean_service_s", "n_jobs",
-        "power_w", "rng", "server",
+        "power_w", "rng", "server", "slowness",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Background:
         self.rng = rng
         self.n_jobs = 0
         self.joules = 0.0
+        self.slowness = 1.0
         self._open: deque[tuple[float, float]] = deque()
         self._draw()
         server.background = self
@@ -77,6 +79,19 @@ class Background:
         self._services = self.rng.exponential(self.mean_service_s, _BLOCK).tolist()
         self._gap = 0
 
+    def _next_gap(self) -> float:
+        self._gap += 1
+        if self._gap == _BLOCK:
+            self._draw()
+        gap: float = self._gaps[self._gap]
+        return gap
+
+    def take(self) -> float:
+        """Give the service of the job that comes next, and draw when the one after it comes."""
+        seconds: float = self._services[self._gap]
+        self.server.next_background_s += self._next_gap()
+        return seconds
+
     def arrive_until(self, now: float) -> None:
         """Let every job with arrival time <= `now` join the queue, in order."""
         server = self.server
@@ -85,31 +100,55 @@ class Background:
             return
         frees = server.frees
         open_jobs = self._open
-        worked = 0.0
+        # added job by job: how often somebody looks at the server cannot change a bit
+        meter = server.meter
+        worked, metered_j, joules = meter.seconds[BACKGROUND], meter.joules[BACKGROUND], self.joules
         while t <= now:
-            seconds = self._services[self._gap]
+            seconds = self._services[self._gap] * self.slowness
             begin = frees[0]
             if begin < t:
                 begin = t
             end = begin + seconds
             heapreplace(frees, end)
             worked += seconds
+            metered_j += seconds * self.power_w
+            joules += seconds * self.power_w
             while open_jobs and open_jobs[0][0] <= t:
                 open_jobs.popleft()
             open_jobs.append((end, seconds))
             self.n_jobs += 1
-            self._gap += 1
-            if self._gap == _BLOCK:
-                self._draw()
-            t += self._gaps[self._gap]
+            t += self._next_gap()
         server.next_background_s = t
-        joules = worked * self.power_w
+        meter.seconds[BACKGROUND], meter.joules[BACKGROUND], self.joules = worked, metered_j, joules
+
+    def drop(self, now: float, until_s: float) -> None:
+        """Lose the jobs that are not over at `now`, and all that come until `until_s`."""
+        for _meter, _state, seconds, joules in self.unserved(now):
+            self._book(-seconds, -joules)
+        self._open.clear()
+        t = self.server.next_background_s if until_s < inf else inf
+        while t <= until_s < inf:
+            t += self._next_gap()
+        self.server.next_background_s = t
+
+    def put_off(self, now: float, delay_s: float, factor: float) -> None:
+        """Move what lies after `now`; stretched service keeps its power."""
+        moved: deque[tuple[float, float]] = deque()
+        for end, seconds in self._open:
+            if end > now:
+                extra = min(seconds, end - now) * (factor - 1.0)
+                self._book(extra, extra * self.power_w)
+                moved.append((now + delay_s + (end - now) * factor, seconds + extra))
+        self._open = moved
+
+    def _book(self, seconds: float, joules: float) -> None:
         self.joules += joules
-        server.meter.seconds[BACKGROUND] += worked
-        server.meter.joules[BACKGROUND] += joules
+        self.server.meter.seconds[BACKGROUND] += seconds
+        self.server.meter.joules[BACKGROUND] += joules
 
     def unserved(self, now: float) -> list[Unserved]:
         """Give the parts of jobs that joined the queue but are served after `now`."""
         meter = self.server.meter
+        now = max(now, self.server.halted_until_s)
         parts = [min(seconds, end - now) for end, seconds in self._open if end > now]
         return [(meter, BACKGROUND, left, left * self.power_w) for left in parts]

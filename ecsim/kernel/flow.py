@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import simpy
 
-from ecsim.core.errors import StrategyError
+from ecsim.core.errors import FlowError, StrategyError
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.operations import Operation, Waiter
 
@@ -25,7 +25,7 @@ class Flow:
     world : the world it runs in.
     ledger : account its operations charge; None charges `World.unowned_j`.
     item : whatever the caller of `spawn` attached, e.g. the task.
-    value : what the generator returned, once it is done.
+    value : what the generator returned, once it is done; or the `FlowError` that ended it.
     id : serial number, from 1; branches of joins have 0.
     """
 
@@ -128,7 +128,11 @@ class Flow:
             self._on_done(self)
 
     def _fail(self, error: Exception) -> None:
-        error.add_note(f"in {self!r} at t = {self.world._now} s")
+        if self._waiter is None and self._on_done is not None and isinstance(error, FlowError):
+            self._finish(error)  # part of the simulated world: how this flow ended
+            return
+        if not isinstance(error, FlowError) or self._waiter is None:
+            error.add_note(f"in {self!r} at t = {self.world._now} s")
         self._generator = self._operation = None
         if self._waiter is None:
             raise error

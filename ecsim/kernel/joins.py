@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from ecsim.core.errors import StrategyError
+from ecsim.core.errors import FlowError, StrategyError
 from ecsim.kernel.flow import START, Flow, as_operation, not_an_operation
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.operations import Operation, Waiter
@@ -56,7 +56,12 @@ class Join(Operation):
                 break
             if isinstance(branch, Operation):
                 branch.index = index
-                branch.start(self)
+                try:
+                    branch.start(self)
+                except FlowError as error:  # refused at the door: the others have begun
+                    self._is_starting = False
+                    self.fail(branch, error)
+                    return
             else:
                 flow = Flow(self.world, branch, self.ledger, waiter=self)
                 flow.index = index

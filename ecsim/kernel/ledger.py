@@ -6,8 +6,6 @@ arrival. Branches of a join charge the ledger of the flow that yielded the join.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 
 class Ledger:
     """Times, energy and bytes of one task.
@@ -24,13 +22,13 @@ class Ledger:
     propagation_s : seconds on the way over all links.
     wasted_s, wasted_j : service and energy of operations whose flow had lost a race; their wait
         and service are taken out of the stages, their bytes stay (they were really sent).
-    n_loose, on_settled : abandoned messages that have links before them, which will be charged here
-        even after the task was answered; what is called when there are none left.
+    is_closed : its row is written; what comes after (abandoned work that is still under way, or
+        is cut short) is charged to `World.unowned_j`.
     """
 
     __slots__ = (
-        "bytes", "joules", "n_loose", "on_settled", "propagation_s", "service_s", "wait_s",
-        "wasted_j", "wasted_s",
+        "bytes", "is_closed", "joules", "propagation_s", "service_s", "wait_s", "wasted_j",
+        "wasted_s",
     )  # fmt: skip
 
     def __init__(self, n_stages: int = 1) -> None:
@@ -41,14 +39,7 @@ class Ledger:
         self.propagation_s = 0.0
         self.wasted_s = 0.0
         self.wasted_j = 0.0
-        self.n_loose = 0
-        self.on_settled: Callable[[], None] | None = None
-
-    def release(self) -> None:
-        """Note that an abandoned message has been charged for its last link."""
-        self.n_loose -= 1
-        if not self.n_loose and self.on_settled is not None:
-            self.on_settled()
+        self.is_closed = False
 
     @property
     def total_j(self) -> float:

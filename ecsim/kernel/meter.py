@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from ecsim.kernel.world import World
 
 ACTIVE, TRAINING, BACKGROUND = 0, 1, 2
+DOWN = "down"
 
 Unserved: TypeAlias = "tuple[Meter, int, float, float]"
+Draw: TypeAlias = "tuple[Meter, float, float, float]"  # meter, begin, end, joules between them
 Reading: TypeAlias = "dict[Meter, tuple[list[float], list[float]]]"
 
 
@@ -33,18 +35,23 @@ class Meter:
     world : the world; it lists its meters.
     node, component : whose it is, e.g. "cam[0]", "inference".
     states : names of the busy states; the first is the one `Use` and `Travel` book.
-    idle_w : power that the whole component draws in every state, in W; joules come on top.
+    idle_w : power that the whole component draws in every state but "down", in W; joules come on
+        top.
     n_units : how many things can be busy at once: servers of an engine, links of a transmitter.
         Seconds of a state are reported as the mean over units, so that states sum to the window.
 
     Attributes
     ----------
     seconds, joules : all that servers ever booked, per state, served or not (unit-seconds).
-    radios : the directed links whose transfers it carries, with the power of this end in W.
+    down_since_s : when the outage began in which it is; None: it is up. A component that can go
+        out has the state "down", in which it draws nothing.
+    radios : the directed links whose transfers it carries, with the power of this end in W
+        and what it spends per byte besides.
     """
 
     __slots__ = (
-        "component", "idle_w", "joules", "n_units", "node", "radios", "seconds", "states",
+        "component", "down_since_s", "idle_w", "joules", "n_units", "node", "radios", "seconds",
+        "states",
     )  # fmt: skip
 
     def __init__(
@@ -63,16 +70,39 @@ class Meter:
         self.n_units = n_units
         self.seconds = [0.0] * len(states)
         self.joules = [0.0] * len(states)
-        self.radios: list[tuple[Hop, float]] = []
+        self.down_since_s: float | None = None
+        self.radios: list[tuple[Hop, float, float]] = []
         world.meters.append(self)
 
     def booked(self) -> tuple[list[float], list[float]]:
         """Give (seconds, joules) per state of all reservations ever made, served or not."""
         seconds, joules = [*self.seconds], [*self.joules]
-        for hop, watts in self.radios:  # a radio's energy is linear in time: no need to add it up
+        # a radio's energy is linear in time and bytes: no need to add it up
+        for hop, watts, joules_per_byte in self.radios:
             seconds[ACTIVE] += hop.work_s
-            joules[ACTIVE] += hop.work_s * watts
+            joules[ACTIVE] += hop.work_s * watts + hop.bytes * joules_per_byte
         return seconds, joules
+
+    def can_go_down(self) -> None:
+        """Give it the state "down"; before it is read for the first time."""
+        if DOWN not in self.states:
+            self.states += (DOWN,)
+            self.seconds.append(0.0)
+            self.joules.append(0.0)
+
+    def go_down(self, now: float) -> None:
+        """Begin an outage, if it is not in one."""
+        if self.down_since_s is None:
+            self.down_since_s = now
+
+    def come_up(self, now: float) -> None:
+        """End the outage."""
+        self.seconds[-1] += self.down_s(now)
+        self.down_since_s = None
+
+    def down_s(self, now: float) -> float:
+        """Give the unit-seconds of the present outage so far."""
+        return 0.0 if self.down_since_s is None else (now - self.down_since_s) * self.n_units
 
     def __repr__(self) -> str:
         return f"<Meter {self.node}/{self.component}>"
@@ -84,6 +114,9 @@ def read_meters(world: World) -> Reading:
     for background in world.backgrounds:
         background.server.catch_up(now)
     reading = {meter: meter.booked() for meter in world.meters}
+    for meter in world.meters:
+        if meter.down_since_s is not None:
+            reading[meter][0][-1] += meter.down_s(now)
     unserved: list[Unserved] = []
     for background in world.backgrounds:
         unserved += background.unserved(now)
@@ -91,6 +124,10 @@ def read_meters(world: World) -> Reading:
         operation = entry[3]
         if getattr(operation, "eid", None) == entry[2]:
             unserved += operation.unserved(now)
+    for radio in world.radios:
+        unserved += radio.unserved(now)
+    for station in world.stations:
+        unserved += station.unserved(now)
     for meter, state, seconds, joules in unserved:
         if meter in reading:
             reading[meter][0][state] -= seconds
@@ -169,7 +206,7 @@ class MeterWindow:
                 seconds = (end_s[state] - start_s[state]) / max(1, meter.n_units)  # none: no link
                 idle_s -= seconds
                 joules = end_j[state] - start_j[state]
-                base_j = seconds * meter.idle_w
+                base_j = 0.0 if name == "down" else seconds * meter.idle_w
                 rows.append(
                     MeterRow(meter.node, meter.component, name, seconds, base_j + joules, joules)
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ecsim.kernel.meter import Meter
+from ecsim.kernel.radio import RADIO_STATES
 from ecsim.kernel.server import FifoServer
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Node:
     tx_idle_w, rx_idle_w : power of the idle transmitter and receiver, in W.
     """
 
-    __slots__ = ("engines", "name", "receiver", "tier", "transmitter")
+    __slots__ = ("_radio", "_world", "engines", "name", "receiver", "tier", "transmitter")
 
     def __init__(
         self,
@@ -70,6 +71,15 @@ class Node:
         # units are counted up by the topology, one per channel that a link attaches
         self.transmitter = Meter(world, name, "transmitter", ("tx",), tx_idle_w, n_units=0)
         self.receiver = Meter(world, name, "receiver", ("rx",), rx_idle_w, n_units=0)
+        self._world = world
+        self._radio: Meter | None = None
+
+    @property
+    def radio(self) -> Meter:
+        """Meter of the states that its radios are in beside their transfers; made when needed."""
+        if self._radio is None:
+            self._radio = Meter(self._world, self.name, "radio", RADIO_STATES, n_units=0)
+        return self._radio
 
     def __repr__(self) -> str:
         return f"<Node {self.name}>"

@@ -14,9 +14,9 @@ from heapq import heappush, heapreplace
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ecsim.core.errors import StrategyError
+from ecsim.core.errors import FlowError, StrategyError
 from ecsim.kernel.ledger import Ledger
-from ecsim.kernel.meter import ACTIVE, Unserved
+from ecsim.kernel.meter import ACTIVE, Draw, Unserved
 
 if TYPE_CHECKING:
     from ecsim.kernel.server import FifoServer
@@ -37,15 +37,24 @@ class Waiter(Protocol):
         """Go on by raising `error` where the operation was yielded."""
 
 
-class _Nobody:
+class Nobody:
     """Stands in for the waiter of abandoned work: it runs to its end and resumes nothing."""
 
+    __slots__ = ("ledger",)
+
+    def __init__(self, ledger: Ledger | None = None):
+        self.ledger = ledger
+
     def wake(self, operation: Any) -> None:
-        pass
+        """Do nothing."""
+
+    def fail(self, operation: Any, error: Exception) -> None:
+        """Do nothing."""
 
 
-NOBODY: Any = _Nobody()
-WASTED = -1  # the stage of an abandoned message
+NOBODY: Any = Nobody()
+WASTED = -1  # the stage of an abandoned operation
+PARKED = -1  # the id of an operation that something else than the heap holds
 
 
 class Operation:
@@ -79,6 +88,28 @@ class Operation:
     def abandon(self) -> None:
         """Resume nobody: the flow lost interest. Work that is reserved still runs."""
         self.eid = 0
+
+    def uses(self, part: Any) -> bool:
+        """Whether it waits for, or occupies, this part of the world (a server or a hop)."""
+        return False
+
+    def cut(self, error: FlowError) -> None:
+        """End now, for what it uses went out: raise `error` at the ``yield``.
+
+        Waits and services end at the present time, and so does what was booked for them.
+        """
+        raise NotImplementedError
+
+    def put_off(self, delay_s: float, factor: float) -> None:
+        """Move everything that lies after the present: first a delay, then at 1 / `factor` speed.
+
+        The delay counts as wait, also for what was in service.
+        """
+        raise NotImplementedError
+
+    def draws(self) -> list[Draw]:
+        """Give what it draws at constant power in its present reservation, as far as known."""
+        return []
 
     def unserved(self, now: float) -> list[Unserved]:
         """Give what was booked on meters but lies after `now`."""
@@ -125,6 +156,9 @@ class Use(Operation):
 
     __slots__ = ("joules", "seconds", "server", "stage", "wait_s")
 
+    state = ACTIVE  # what the meter books it as
+    rank = 0  # its class of priority, where the server knows classes; less is earlier
+
     def __init__(
         self,
         server: FifoServer,
@@ -145,6 +179,9 @@ class Use(Operation):
         if self.eid:
             self._require_fresh()
         server = self.server
+        if server.join is not None:
+            server.join(self, waiter)
+            return
         world = server.world
         now = world._now
         if server.next_background_s <= now:
@@ -163,6 +200,8 @@ class Use(Operation):
         self.wait_s = wait = begin - now
         server.n_jobs += 1
         server.wait_s += wait
+        if wait > server.max_wait_s:
+            server.max_wait_s = wait
         meter = server.meter
         meter.seconds[ACTIVE] += seconds
         meter.joules[ACTIVE] += joules
@@ -180,13 +219,60 @@ class Use(Operation):
 
     def abandon(self) -> None:
         """Let the reserved work run as wasted."""
+        if self.eid == PARKED:
+            self.server.leave(self)
+            return
         ledger = self.waiter.ledger
-        self.waiter = NOBODY
+        self.waiter = Nobody(ledger)
         if ledger is not None:
             ledger.waste(self.stage, self.wait_s, self.seconds, self.joules)
+        self.stage = WASTED
+
+    def draws(self) -> list[Draw]:
+        """Give what its service draws."""
+        return [(self.server.meter, self.t - self.seconds, self.t, self.joules)]
+
+    def uses(self, part: Any) -> bool:
+        """Whether it waits for this server or is served by it."""
+        return self.server is part
+
+    def cut(self, error: FlowError) -> None:
+        """Take back what lies after the present and raise the error in the flow."""
+        server = self.server
+        if self.eid == PARKED:
+            server.evict(self, error)
+            return
+        now = server.world._now
+        left, share = part_after(now, self.t, self.seconds)
+        late = max(0.0, self.t - self.seconds - now)  # how much longer it would have waited
+        server.wait_s -= late
+        server.meter.seconds[ACTIVE] -= left
+        server.meter.joules[ACTIVE] -= share * self.joules
+        self.eid = 0
+        correct(server.world, self.waiter, self.stage, -late, -left, -share * self.joules)
+        self.waiter.fail(self, error)
+
+    def put_off(self, delay_s: float, factor: float) -> None:
+        """Move what lies after the present; stretched service keeps its power."""
+        server = self.server
+        now = server.world._now
+        left = min(self.seconds, self.t - now)
+        queue = max(0.0, self.t - self.seconds - now)
+        wait = delay_s + queue * (factor - 1.0)
+        service = left * (factor - 1.0)
+        joules = self.joules * service / self.seconds if self.seconds else 0.0
+        server.wait_s += wait
+        server.meter.seconds[ACTIVE] += service
+        server.meter.joules[ACTIVE] += joules
+        self.wait_s += wait
+        self.seconds += service
+        self.joules += joules
+        correct(server.world, self.waiter, self.stage, wait, service, joules)
+        self._push(server.world, now + delay_s + (self.t - now) * factor)
 
     def unserved(self, now: float) -> list[Unserved]:
         """Give the part of the reservation that lies after `now`."""
+        now = max(now, self.server.halted_until_s)
         left, share = part_after(now, self.t, self.seconds)
         return [(self.server.meter, ACTIVE, left, share * self.joules)] if share else []
 
@@ -217,9 +303,11 @@ class Travel(Operation):
     """
 
     __slots__ = (
-        "_at", "_end_s", "_seconds", "hops", "joules", "ledger", "owner", "propagation_s",
-        "service_s", "size_bytes", "stage", "wait_s",
+        "_at", "_end_s", "_seconds", "attempt", "hops", "joules", "ledger", "owner",
+        "propagation_s", "service_s", "size_bytes", "stage", "wait_s",
     )  # fmt: skip
+
+    attempt: int  # attempts that were lost on the present link; kept by its line, if it has one
 
     def __init__(
         self, hops: Sequence[Hop], size_bytes: float, stage: int = 0, value: Any = None
@@ -240,9 +328,9 @@ class Travel(Operation):
         self.ledger = ledger = waiter.ledger
         self._at = 0
         if self.hops:
-            if ledger is not None:
-                ledger.bytes[self.stage] += self.size_bytes
             self.wake(self)
+            if ledger is not None and self.eid:  # a link that is down takes no byte
+                ledger.bytes[self.stage] += self.size_bytes
         else:
             self.waiter = waiter
             self.wait_s = self.service_s = self.joules = self.propagation_s = 0.0
@@ -257,6 +345,13 @@ class Travel(Operation):
         channel = hop.channel
         world = channel.world
         now = world._now
+        if hop.down_until_s > now:
+            self.eid = 0
+            self.owner.fail(self, hop.down_error())
+            return
+        if hop.line is not None:
+            hop.line.carry(self, now)
+            return
         size_bytes = self.size_bytes
         self._seconds = seconds = size_bytes * 8.0 / hop.bit_per_s
         begin = channel.free_s
@@ -268,6 +363,8 @@ class Travel(Operation):
         hop.bytes += size_bytes
         hop.work_s += seconds
         hop.wait_s += wait
+        if wait > channel.max_wait_s:
+            channel.max_wait_s = wait
         joules = hop.power_w * seconds
         propagation = hop.propagation_s
         ledger = self.ledger
@@ -275,10 +372,7 @@ class Travel(Operation):
         if ledger is None:
             world.unowned_j += joules
         elif stage == WASTED:
-            ledger.wasted_s += seconds
-            ledger.wasted_j += joules
-            if at + 1 == len(hops):
-                ledger.release()
+            correct(world, self, stage, 0.0, seconds, joules)
         else:
             ledger.wait_s[stage] += wait
             ledger.service_s[stage] += seconds
@@ -302,22 +396,84 @@ class Travel(Operation):
 
     def abandon(self) -> None:
         """Let the message travel on as wasted; nobody hears of its arrival."""
-        self.owner = NOBODY
-        if self.waiter is not self:
+        if self.waiter is self.owner:
             self.waiter = NOBODY
+        self.owner = NOBODY
         if self.ledger is not None:
             self.ledger.waste(self.stage, self.wait_s, self.service_s, self.joules)
             self.ledger.propagation_s -= self.propagation_s
-            if self._at < len(self.hops):
-                self.ledger.n_loose += 1
         self.stage = WASTED
+
+    @property
+    def hop(self) -> Hop | None:
+        """The link that it waits for or is on, None where there is none to take."""
+        return self.hops[self._at - 1] if self._at else None
+
+    @property
+    def is_serialised(self) -> bool:
+        """Whether its last bit has left the sender of the present link."""
+        return not self._at or self._end_s <= self.hops[0].channel.world._now
+
+    def draws(self) -> list[Draw]:
+        """Give what the serialisation on the present link draws at both ends."""
+        if not self._at or not self._seconds or self._end_s == inf:
+            return []
+        hop = self.hops[self._at - 1]
+        end = self._end_s
+        # what stood still in an outage has a part behind it
+        begin = max(end - self._seconds, hop.channel.halted_until_s)
+        if begin >= end:
+            return []
+        seconds = end - begin
+        size_bytes = self.size_bytes * min(1.0, seconds / self._seconds)
+        return [
+            (hop.tx, begin, end, hop.tx_w * seconds + hop.tx_j_per_byte * size_bytes),
+            (hop.rx, begin, end, hop.rx_w * seconds + hop.rx_j_per_byte * size_bytes),
+        ]
+
+    def cut(self, error: FlowError) -> None:
+        """End the message on its present link and raise the error in the flow."""
+        hop = self.hops[self._at - 1]
+        if hop.line is not None:
+            hop.line.cut(self, error)
+            return
+        world = hop.channel.world
+        left, _share = part_after(world._now, self._end_s, self._seconds)
+        late = max(0.0, self._end_s - self._seconds - world._now)
+        hop.work_s -= left
+        hop.wait_s -= late
+        joules = left * hop.power_w
+        self.eid = 0
+        correct(world, self, self.stage, -late, -left, -joules)
+        if self.ledger is not None and self.stage != WASTED:
+            # it propagated for what lies between its last bit and the present
+            ahead = min(hop.propagation_s, self.t - world._now)
+            self.ledger.propagation_s = max(0.0, self.ledger.propagation_s - ahead)
+        self.owner.fail(self, error)
+
+    def put_off(self, delay_s: float, factor: float) -> None:
+        """Let the link's remaining serialisation start later; `factor` must be 1."""
+        hop = self.hops[self._at - 1]
+        if hop.line is not None:
+            hop.line.put_off(self, delay_s)
+            return
+        self._end_s += delay_s
+        hop.wait_s += delay_s
+        self.wait_s += delay_s
+        correct(hop.channel.world, self, self.stage, delay_s, 0.0, 0.0)
+        self._push(hop.channel.world, self.t + delay_s)
 
     def unserved(self, now: float) -> list[Unserved]:
         """Give the part of the present link's serialisation that lies after `now`."""
+        if not self._at:
+            return []
+        now = max(now, self.hops[self._at - 1].channel.halted_until_s)
         left, _share = part_after(now, self._end_s, self._seconds)
         if not left:
             return []
         hop = self.hops[self._at - 1]
+        if hop.line is not None:
+            return hop.line.unserved(self, now)
         return [(hop.tx, ACTIVE, left, left * hop.tx_w), (hop.rx, ACTIVE, left, left * hop.rx_w)]
 
     def __repr__(self) -> str:
@@ -352,6 +508,26 @@ class After(Operation):
 
     def __repr__(self) -> str:
         return f"<After {self.seconds} s>"
+
+
+def correct(
+    world: World, waiter: Any, stage: int, wait_s: float, service_s: float, joules: float
+) -> None:
+    """Add signed amounts to what an operation was charged when it started.
+
+    The books of a flow that has ended are closed: then the energy goes to `World.unowned_j`.
+    """
+    ledger = waiter.ledger
+    if ledger is None or ledger.is_closed:
+        world.unowned_j += joules
+    elif stage == WASTED:
+        ledger.wasted_s = max(0.0, ledger.wasted_s + service_s)
+        ledger.wasted_j = max(0.0, ledger.wasted_j + joules)
+    else:
+        # never below zero: the order of additions may leave a last bit
+        ledger.wait_s[stage] = max(0.0, ledger.wait_s[stage] + wait_s)
+        ledger.service_s[stage] = max(0.0, ledger.service_s[stage] + service_s)
+        ledger.joules[stage] = max(0.0, ledger.joules[stage] + joules)
 
 
 def part_after(now: float, end_s: float, seconds: float) -> tuple[float, float]:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from ecsim.core.errors import StrategyError
+from ecsim.core.errors import FlowError, StrategyError
+from ecsim.kernel.disciplines import WHEN_IDLE, EventEngine, Step
 from ecsim.kernel.ledger import Ledger
-from ecsim.kernel.meter import TRAINING, Unserved
+from ecsim.kernel.meter import TRAINING, Draw, Unserved
 from ecsim.kernel.node import Engine
-from ecsim.kernel.operations import NOBODY, Operation, Waiter, part_after, require_amount
+from ecsim.kernel.operations import (
+    NOBODY,
+    PARKED,
+    WASTED,
+    Operation,
+    Waiter,
+    correct,
+    part_after,
+    require_amount,
+)
 from ecsim.kernel.world import World
 
 Mode: TypeAlias = Literal["share", "offline", "idle_only"]
@@ -45,9 +55,10 @@ class Train(Operation):
     """
 
     __slots__ = (
-        "_n_left", "_seconds_charged", "_step_end_s", "engine", "inference_engine",
-        "joules", "joules_charged", "ledger", "mode", "owner", "seconds", "stage", "steps",
-        "wait_s", "world",
+        "_n_left", "_seconds_charged", "_slowness", "_step", "_step_end_s", "_step_j", "_step_s",
+        "engine",
+        "inference_engine", "joules", "joules_charged", "ledger", "mode", "owner", "seconds",
+        "stage", "steps", "wait_s", "world",
     )  # fmt: skip
 
     world: World
@@ -82,13 +93,18 @@ class Train(Operation):
     def start(self, waiter: Waiter) -> None:
         """Reserve the first step, or wait until the engine is free."""
         self._require_fresh()
+        if self.engine.down_error is not None:
+            raise self.engine.down_error()
         require_amount(f"seconds of a training on {self.engine.name}", self.seconds)
         require_amount(f"joules of a training on {self.engine.name}", self.joules)
         self.owner = waiter
         self.ledger = waiter.ledger
         self.world = waiter.world
         self._n_left = self.steps
-        self._step_end_s = self._seconds_charged = self.joules_charged = self.wait_s = 0.0
+        self._step: Step | None = None
+        self._slowness = 1.0
+        self._step_s = self._step_j = self._step_end_s = 0.0
+        self._seconds_charged = self.joules_charged = self.wait_s = 0.0
         if self.mode == "offline" and self.inference_engine not in (None, self.engine):
             self._block_inference()
         self.wake(self)
@@ -103,6 +119,9 @@ class Train(Operation):
         """Reserve the next step, in the way of the mode."""
         engine = self.engine
         world = self.world
+        if isinstance(engine, EventEngine):
+            self._next_step(engine)
+            return
         if self.mode == "idle_only":
             free_s = engine.free_at()
             if free_s > world._now:
@@ -110,7 +129,13 @@ class Train(Operation):
                 self._push(world, free_s)
                 return
         now = world._now
+        slowness = self.engine.slowness
+        if slowness != self._slowness:
+            self.seconds *= slowness / self._slowness
+            self.joules *= slowness / self._slowness
+            self._slowness = slowness
         begin, end = engine.reserve(self.seconds, self.joules, TRAINING)
+        self._step_s, self._step_j = self.seconds, self.joules
         self._n_left -= 1
         self._step_end_s = end
         ledger = self.ledger
@@ -125,17 +150,112 @@ class Train(Operation):
             self.joules_charged += self.joules
         self.waiter = self if self._n_left else self.owner
         self._push(world, end)
+        if engine.touched is not None:
+            engine.touched(self)
+
+    def _next_step(self, engine: EventEngine) -> None:
+        """Let the next step join an event-driven engine, which wakes or fails this training."""
+        done = self._step
+        if done is not None:
+            self._add(done.wait_s, done.seconds, done.joules)
+        if not self._n_left:
+            self._step = None
+            self.waiter.wake(self)
+            return
+        self._n_left -= 1
+        self.waiter = self.owner
+        self.eid = PARKED
+        rank = {"share": 0, "idle_only": WHEN_IDLE, "offline": -engine.ranks.training}[self.mode]
+        self._step = Step(engine, self.seconds, self.joules, self.stage, rank)
+        try:
+            self._step.start(self)
+        except FlowError as error:  # the engine went out as the last step ended
+            self._step.wait_s = self._step.seconds = self._step.joules = 0.0
+            self.fail(self._step, error)
+
+    def _add(self, wait_s: float, seconds: float, joules: float) -> None:
+        self.wait_s += wait_s
+        self._seconds_charged += seconds
+        self.joules_charged += joules
+
+    def fail(self, operation: Any, error: Exception) -> None:
+        """Lose the training at the step that failed: all of it is wasted."""
+        self._add(operation.wait_s, operation.seconds, operation.joules)
+        self._step = None
+        self.eid = 0
+        if self.ledger is not None:
+            self.ledger.waste(self.stage, self.wait_s, self._seconds_charged, self.joules_charged)
+        self.owner.fail(self, error)
 
     def abandon(self) -> None:
         """Stop after the present step; what was done is wasted."""
+        if self._step is not None:
+            self._step.abandon()
+            self.eid = 0
         self.waiter = NOBODY
         if self.ledger is not None:
             self.ledger.waste(self.stage, self.wait_s, self._seconds_charged, self.joules_charged)
 
+    def draws(self) -> list[Draw]:
+        """Give what the present step draws."""
+        end_s = self._step_end_s
+        return [(self.engine.meter, end_s - self._step_s, end_s, self._step_j)]
+
+    def uses(self, part: Any) -> bool:
+        """Whether it runs, or waits for a free moment, on this engine."""
+        return self.engine is part
+
+    def cut(self, error: FlowError) -> None:
+        """Lose the training: what was done is wasted, and the error is raised in the flow."""
+        left, share = part_after(self.world._now, self._step_end_s, self._step_s)
+        late = max(0.0, self._step_end_s - self._step_s - self.world._now)
+        joules = share * self._step_j
+        meter = self.engine.meter
+        meter.seconds[TRAINING] -= left
+        meter.joules[TRAINING] -= joules
+        self.engine.wait_s -= late
+        self.eid = 0
+        if self.waiter is NOBODY:  # abandoned before: already wasted
+            correct(self.world, self, WASTED, 0.0, -left, -joules)
+            return
+        correct(self.world, self, self.stage, -late, -left, -joules)
+        if self.ledger is not None:
+            self.ledger.waste(
+                self.stage,
+                self.wait_s - late,
+                self._seconds_charged - left,
+                self.joules_charged - joules,
+            )
+        self.owner.fail(self, error)
+
+    def put_off(self, delay_s: float, factor: float) -> None:
+        """Move the present step; the steps to come see the engine's slowness themselves."""
+        now = self.world._now
+        end_s = self._step_end_s
+        if end_s > now:
+            left = min(self._step_s, end_s - now)
+            wait = delay_s + max(0.0, end_s - self._step_s - now) * (factor - 1.0)
+            service = left * (factor - 1.0)
+            joules = self._step_j * service / self._step_s if self._step_s else 0.0
+            self._step_s += service
+            self._step_j += joules
+            meter = self.engine.meter
+            meter.seconds[TRAINING] += service
+            meter.joules[TRAINING] += joules
+            self.engine.wait_s += wait
+            self.wait_s += wait
+            self._seconds_charged += service
+            self.joules_charged += joules
+            self._step_end_s = now + delay_s + (end_s - now) * factor
+            stage = WASTED if self.waiter is NOBODY else self.stage
+            correct(self.world, self, stage, wait, service, joules)
+        self._push(self.world, now + delay_s + (self.t - now) * factor)
+
     def unserved(self, now: float) -> list[Unserved]:
         """Give the part of the present step that lies after `now`."""
-        left, share = part_after(now, self._step_end_s, self.seconds)
-        return [(self.engine.meter, TRAINING, left, share * self.joules)] if share else []
+        now = max(now, self.engine.halted_until_s)
+        left, share = part_after(now, self._step_end_s, self._step_s)
+        return [(self.engine.meter, TRAINING, left, share * self._step_j)] if share else []
 
     def __repr__(self) -> str:
         return f"<Train on {self.engine.name}, {self.steps} steps of {self.seconds} s, {self.mode}>"

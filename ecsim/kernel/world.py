@@ -23,6 +23,9 @@ from ecsim.kernel.operations import Operation
 
 if TYPE_CHECKING:
     from ecsim.kernel.background import Background
+    from ecsim.kernel.battery import Battery
+    from ecsim.kernel.disciplines import EventEngine
+    from ecsim.kernel.radio import Radio
 
 
 class World(simpy.Environment):
@@ -43,11 +46,14 @@ class World(simpy.Environment):
         self.next_id()  # id 0 says "no live entry"
         self.meters: list[Meter] = []
         self.backgrounds: list[Background] = []
+        self.radios: list[Radio] = []
+        self.stations: list[EventEngine] = []
+        self.batteries: list[Battery] = []
         self.unowned_j = 0.0
         self.n_spawned = 0
         self.n_done = 0
         self._arrivals: Iterator[tuple[float, Any]] = iter(())
-        self._on_arrival: Callable[[Any], None] = _ignore
+        self._on_arrival: Callable[[Any], object] = _ignore
         self._arrival_s = inf
         self._arrival_item: Any = None
 
@@ -64,7 +70,8 @@ class World(simpy.Environment):
         ----------
         generator : yields operations, joins or SimPy events.
         ledger : account that its operations charge; None: `unowned_j`.
-        on_done : called with the flow when the generator has returned (see `Flow.value`).
+        on_done : called with the flow when the generator has returned, or was ended by a
+            `FlowError` that it did not catch (see `Flow.value`).
         item : kept as `Flow.item` and named in error messages.
 
         Raises
@@ -79,7 +86,7 @@ class World(simpy.Environment):
         return flow
 
     def feed(
-        self, arrivals: Iterable[tuple[float, Any]], on_arrival: Callable[[Any], None]
+        self, arrivals: Iterable[tuple[float, Any]], on_arrival: Callable[[Any], object]
     ) -> None:
         """Let items arrive: ``on_arrival(item)`` is called at each time of the iterator.
 
@@ -108,6 +115,10 @@ class World(simpy.Environment):
             raise ValueError(f"arrival at {t!r} s, after one at (or a clock of) {earliest_s!r} s")
         self._arrival_s = t
         self._arrival_item = item
+
+    def replace_loop(self, advance: Callable[[float], None]) -> None:
+        """Let ``advance(end)`` make the world what it is just before `end`; see `vectorised`."""
+        self._loop = advance  # type: ignore[method-assign, assignment]
 
     def run_until(self, t: float) -> None:
         """Run everything due strictly before `t`, then set the clock to `t`.
@@ -171,7 +182,11 @@ class World(simpy.Environment):
                     return
                 self._now = t
                 item = self._arrival_item
-                self._pull(t)
+                # `_pull`, flat
+                following = next(self._arrivals, _NO_MORE)
+                self._arrival_s, self._arrival_item = following
+                if not t <= following[0] < inf and following is not _NO_MORE:
+                    raise ValueError(f"arrival at {following[0]!r} s, after one at {t!r} s")
                 self._on_arrival(item)
 
     def step(self) -> None:
@@ -219,6 +234,9 @@ class _Stop:
 
     def fire(self, eid: int) -> None:
         raise StopSimulation
+
+
+_NO_MORE: tuple[float, Any] = (inf, None)
 
 
 def _ignore(item: Any) -> None:
