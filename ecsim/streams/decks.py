@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,13 +23,20 @@ class Deck:
             raise ValueError("a deck needs at least one sample")
         self._samples = samples
         self._rng = rng
-        self._left: list[int] = []
+        self._left = samples[:0]
 
     def draw(self) -> int:
         """Give the next sample id."""
-        if not self._left:
-            self._left = self._rng.permutation(self._samples).tolist()
-        return self._left.pop()
+        return int(next(self.deal(1))[0])
+
+    def deal(self, n: int) -> Iterator[IntArray]:
+        """Give the next `n` sample ids in pieces, none of which has a sample twice."""
+        while n > 0:
+            if not len(self._left):
+                self._left = self._rng.permutation(self._samples)[::-1]
+            piece, self._left = self._left[:n], self._left[n:]
+            n -= len(piece)
+            yield piece
 
 
 def allocate(
