@@ -1,13 +1,18 @@
-"""The default cost model: counted work at a card's effective rates. Uncalibrated.
+"""The default cost model: counted work at a card's rates, energy within one boundary.
 
-Time: ``overhead + macs / macs_per_s + sops / sops_per_s``. A card without `sops_per_s` runs a
-synaptic operation as one MAC. Energy, by boundary:
+Time: see `rates`. Energy, by boundary:
 
 ``op``
     arithmetic alone, 45 nm figures, whatever the device; no idle power.
+``op_memory``
+    ``op`` and the traffic of weights, activations and membranes (`Work.bytes_moved`) at one
+    figure per byte; no idle power.
 ``device``
     a card with `joules_per_sop` (a neuromorphic chip): counted operations times their measured
     energies, static power as idle; any other card: (active - idle) power times busy time.
+``wall``
+    ``device`` and the device's share of the computer around it, times the power usage
+    effectiveness (`pue`): what the plug delivers.
 
 A radio transfer costs ``(slope x rate + base power) x time`` in every boundary.
 """
@@ -20,6 +25,7 @@ from typing import ClassVar
 
 from ecsim.core.errors import UserError
 from ecsim.core.types import Work
+from ecsim.costs import rates
 from ecsim.costs.cards import Card, cards
 from ecsim.costs.model import EngineCost, LinkCost
 
@@ -33,7 +39,7 @@ class Counted:
     """Prices from device and link cards within one energy boundary."""
 
     Params = CountedParams
-    boundaries: ClassVar[tuple[str, ...]] = ("device", "op")
+    boundaries: ClassVar[tuple[str, ...]] = ("device", "op", "op_memory", "wall")
 
     def __init__(self, params: CountedParams, boundary: str = "device"):
         if boundary not in self.boundaries:
@@ -43,12 +49,22 @@ class Counted:
         self.boundary = boundary
 
     def engine(self, card: Card, tier: str) -> EngineCost:
-        """Price work on this device; the tier plays no part."""
+        """Price work on this device; the tier plays no part.
+
+        Raises `UserError` when the card has no energy for the boundary.
+        """
+        self._check(card)
+        seconds, basis = self._seconds(card)
+        if card.calibration is not None:
+            seconds, basis = rates.calibrated(card, seconds), "calibrated"
+        idle_w, busy_w = self._powers(card)
         return EngineCost(
-            price=self._price(card),
-            idle_w=card["idle_power"] if self.boundary == "device" else 0.0,
+            price=self._price(card, seconds, busy_w),
+            idle_w=idle_w,
             can_train=card.can_train,
-            busy_w=self._busy_w(card),
+            busy_w=busy_w,
+            batch_fixed=card.get("batch_fixed", 0.0),
+            basis=basis,
         )
 
     def link(
@@ -69,36 +85,88 @@ class Counted:
             latency_s=card["latency"] if latency_s is None else latency_s,
             tx_w=card["up_slope"] * up + card["base_power"],
             rx_w=card["down_slope"] * down + card["base_power"],
+            base_w=card["base_power"],
+            tx_j_per_bit=card["up_slope"],
+            rx_j_per_bit=card["down_slope"],
+            promotion_s=card.get("promotion_time", 0.0),
+            promotion_w=card.get("promotion_power", 0.0),
+            tail_s=card.get("tail_time", 0.0),
+            tail_w=card.get("tail_power", 0.0),
         )
 
-    def _busy_w(self, card: Card) -> float:
-        if self.boundary == "op" or "active_power" not in card.constants:
-            return 0.0
-        return card["active_power"] - card["idle_power"]
+    def _seconds(self, card: Card) -> tuple[rates.Seconds, str]:
+        return rates.counted(card), "effective rates, uncalibrated"
 
-    def _price(self, card: Card) -> Callable[[Work], tuple[float, float]]:
-        overhead_s = card["overhead"]
-        mac_s = 1.0 / card["macs_per_s"]
-        sop_s = 1.0 / card.get("sops_per_s", card["macs_per_s"])
-        if self.boundary == "op":
+    @property
+    def _has_power(self) -> bool:
+        return self.boundary in ("device", "wall")
+
+    def _check(self, card: Card) -> None:
+        if not self._has_power:
+            return
+        needed = ["idle_power"]
+        if "joules_per_sop" in card.constants:
+            needed += ["joules_per_mac"]
+        else:
+            needed += ["active_power"]
+        if self.boundary == "wall":
+            needed += ["pue"]
+        missing = [name for name in needed if name not in card.constants]
+        if missing:
+            raise UserError(
+                f"the card {card.name} has no {' and no '.join(missing)}, which the energy "
+                f"boundary {self.boundary} needs"
+            )
+        if card.get("active_power", card["idle_power"]) < card["idle_power"]:
+            raise UserError(f"the card {card.name} draws less power active than idle")
+
+    def _powers(self, card: Card) -> tuple[float, float]:
+        """Give the power that is drawn always, and what work adds to it."""
+        if not self._has_power:
+            return 0.0, 0.0
+        idle_w = card["idle_power"]
+        busy_w = card.get("active_power", idle_w) - idle_w
+        if self.boundary == "wall":
+            host_w = card.get("host_idle_power", 0.0)
+            busy_w += card.get("host_active_power", host_w) - host_w
+            return (idle_w + host_w) * card["pue"], busy_w * card["pue"]
+        return idle_w, busy_w
+
+    def _price(
+        self, card: Card, seconds_of: rates.Seconds, busy_w: float
+    ) -> Callable[[Work], tuple[float, float]]:
+        update_j = byte_j = mac_j = sop_j = 0.0
+        if not self._has_power:
             op = cards("operations")["horowitz_45nm"]
             mac_j, sop_j = op["joules_per_mac"], op["joules_per_sop"]
             update_j = op["joules_per_neuron_update"]
+            if self.boundary == "op_memory":
+                byte_j = op["joules_per_byte"]
         elif "joules_per_sop" in card.constants:  # its pJ per SOP includes the neuron's update
-            mac_j, sop_j = card["joules_per_mac"], card["joules_per_sop"]
-            update_j = 0.0
-        else:
-            mac_j = sop_j = update_j = 0.0
-        busy_w = self._busy_w(card)
+            scale = card["pue"] if self.boundary == "wall" else 1.0
+            mac_j, sop_j = card["joules_per_mac"] * scale, card["joules_per_sop"] * scale
 
         def price(work: Work) -> tuple[float, float]:
-            seconds = overhead_s * work.steps + work.macs * mac_s + work.sops * sop_s
+            seconds = seconds_of(work)
             joules = (
                 work.macs * mac_j
                 + work.sops * sop_j
                 + work.neuron_updates * update_j
+                + work.bytes_moved * byte_j
                 + busy_w * seconds
             )
             return seconds, joules
 
         return price
+
+
+class Roofline(Counted):
+    """Prices with what a data sheet allows: peak arithmetic or memory traffic, whichever is later.
+
+    A lower bound on time, labelled uncalibrated; devices without both roofs go by counted rates.
+    """
+
+    def _seconds(self, card: Card) -> tuple[rates.Seconds, str]:
+        if not rates.has_roofline(card):
+            return super()._seconds(card)
+        return rates.roofline(card), "roofline, uncalibrated"

@@ -14,26 +14,61 @@ from ecsim.costs.cards import Card
 class EngineCost:
     """The price list of one engine of a node.
 
-    `price` gives (seconds, marginal joules) of a piece of work; `idle_w` is the power it draws
-    whether it works or not, accounted apart from the tasks; `busy_w` what it draws beyond that
-    while it serves work that is not counted (other tenants).
+    Attributes
+    ----------
+    price : gives (seconds, marginal joules) of a piece of work.
+    idle_w : the power it draws whether it works or not, accounted apart from the tasks.
+    busy_w : what it draws beyond that while it serves.
+    batch_fixed : share of one sample's seconds that a batch pays once, see `batch_s`.
+    basis : where the seconds come from: "card (uncalibrated)", "calibrated", …
     """
 
     price: Callable[[Work], tuple[float, float]]
     idle_w: float = 0.0
     can_train: bool = False
     busy_w: float = 0.0
+    batch_fixed: float = 0.0
+    basis: str = ""
+
+    def batch_s(self, n: int, one_s: float) -> float:
+        """Give the seconds of a batch of n samples that take `one_s` alone.
+
+        ``one_s (f + (1 - f) n)``, with f = `batch_fixed`: launching and reading the weights are
+        paid once, arithmetic by every sample. Own model; joules are `busy_w` times it.
+        """
+        return one_s * (self.batch_fixed + (1.0 - self.batch_fixed) * n)
+
+    def batch_j(self, n: int, one_s: float) -> float:
+        """Give the marginal joules of that batch."""
+        return self.busy_w * self.batch_s(n, one_s)
 
 
 @dataclass(frozen=True, slots=True)
 class LinkCost:
-    """The price list of one link; powers are those of the device's radio while it transfers."""
+    """The price list of one link, at the device's end.
+
+    Attributes
+    ----------
+    tx_w, rx_w : power of the device's radio while it transfers at the constant rates.
+    base_w, tx_j_per_bit, rx_j_per_bit : the same taken apart, for rates that change.
+    has_power_law : whether they can be; a table with fixed times per message cannot.
+    promotion_s, promotion_w : time and power from sleep until the radio can transfer.
+    tail_s, tail_w : time and power for which it stays connected after its last transfer.
+    """
 
     up_bit_per_s: float
     down_bit_per_s: float
     latency_s: float
     tx_w: float = 0.0
     rx_w: float = 0.0
+    base_w: float = 0.0
+    tx_j_per_bit: float = 0.0
+    rx_j_per_bit: float = 0.0
+    promotion_s: float = 0.0
+    promotion_w: float = 0.0
+    tail_s: float = 0.0
+    tail_w: float = 0.0
+    has_power_law: bool = True
 
 
 class CostModel(Protocol):

@@ -64,4 +64,5 @@ class Published:
             down_bit_per_s=_IMMEDIATE_BIT_PER_S,
             latency_s=0.0,
             tx_w=self.table["upload_energy"] / seconds,
+            has_power_law=False,
         )

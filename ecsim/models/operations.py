@@ -1,4 +1,4 @@
-"""Operations of one Conv or Linear layer: MACs, and synaptic operations of the spikes it saw."""
+"""Operations of one layer: MACs, and synaptic operations of the spikes it saw."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def layer_macs(layer: nn.Module, output: Tensor) -> int:
         return output.numel() * layer.in_features
     conv = cast(_ConvNd, layer)
     return output.numel() * conv.in_channels // conv.groups * math.prod(conv.kernel_size)
+
+
+def attention_macs(layer: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor) -> int:
+    """Give the MACs of one call: four projections, and both products over pairs of positions."""
+    n_queries = query.numel() // query.shape[-1]  # of all samples
+    n_keys = key.numel() // key.shape[-1]
+    axis = 0 if query.dim() == 2 or not layer.batch_first else 1
+    width: int = layer.embed_dim
+    projections = width * (
+        n_queries * (query.shape[-1] + width) + n_keys * (key.shape[-1] + value.shape[-1])
+    )
+    return projections + 2 * n_queries * key.shape[axis] * width
 
 
 def synaptic_operations(layer: nn.Module, spikes: Tensor) -> FloatArray:

@@ -10,7 +10,14 @@ the border, which reaches fewer neurons under padding and stride, costs less. An
 dense: it costs its MACs at every time-step it runs, zeros and padding included, and so do all
 layers of a net without spiking neurons, and the classifier, which reads time-averaged spikes once.
 
-A module with weights of its own that is neither (attention, recurrent or transposed layers, a
+Attention (`nn.MultiheadAttention`) is dense: its projections and both products of its matrices.
+Torch's fused path, which would pass the hooks by, is off while a net is observed.
+
+Bytes, own model with ideal reuse: every weight is read once per inference; a layer reads its input
+(spikes as bits) and writes its output once per time-step, in the dtype of the weights; a neuron's
+update reads and writes its membrane and writes one bit.
+
+A module with weights of its own that is neither (recurrent or transposed layers, a
 learned embedding) cannot be counted and is refused, unless it says what it costs: an attribute
 ``own_macs``, the MACs of one sample in one call, beside those of the layers inside it. Neurons are
 modules with a true attribute ``is_spiking``, counted when they are called (not by `LIF.step`).
@@ -31,7 +38,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray
 from ecsim.models.incremental import IncrementalNet
-from ecsim.models.operations import layer_macs, per_sample, synaptic_operations
+from ecsim.models.operations import attention_macs, layer_macs, per_sample, synaptic_operations
 
 Hook: TypeAlias = Callable[[nn.Module, tuple[Any, ...], Any], None]
 
@@ -44,12 +51,14 @@ class Counted:
     ----------
     logits : (N, K) float32, one column per class of the net.
     macs, sops, neuron_updates : (N,) float64, whole numbers unless SOPs are approximated.
+    bytes_moved : (N,) float64, bytes of weights, activations and membranes read and written.
     """
 
     logits: FloatArray
     macs: FloatArray
     sops: FloatArray
     neuron_updates: FloatArray
+    bytes_moved: FloatArray
 
 
 def predict(
@@ -77,35 +86,79 @@ def predict(
     UserError
         when a layer holds weights that no rule here counts.
     """
-    spiking = _is_spiking(net)
+    spiking = is_spiking(net)
     like = next(net.parameters())
     dtype = dtype or (torch.float64 if spiking else like.dtype)
     x = torch.as_tensor(x).to(like.device, dtype)
     n = x.shape[0]
     macs, sops, updates = np.zeros(n), np.zeros(n), np.zeros(n)
+    moved = np.full(n, float(param_bytes(net)))
     readout = set(net.heads.modules())
 
     def on_layer(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        dense = _macs(layer, output, n) / n
-        if not spiking or layer in readout or hasattr(layer, "own_macs"):
-            macs[:] += dense
-            return
-        seen = args[0].unflatten(0, (-1, n))  # (T N, ...) -> (T, N, ...)
-        binary = per_sample(seen * seen == seen).all(1).numpy(force=True)
-        if approximate_sops:
-            rate = per_sample(seen).mean(1, dtype=torch.float64)
-            sops[binary] += rate.numpy(force=True)[binary] * dense
-        else:
-            sops[binary] += synaptic_operations(layer, seen)[binary]
-        macs[~binary] += dense
+        is_dense = not spiking or layer in readout
+        work = layer_work(layer, args, output, n, is_dense, approximate_sops)
+        macs[:] += work.macs
+        sops[:] += work.sops
+        moved[:] += work.read * like.element_size() + work.spikes / 8
+        moved[:] += output.numel() / n * like.element_size()
 
     def on_neurons(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
         updates[:] += output.numel() / n
+        moved[:] += output.numel() / n * (2 * like.element_size() + 1 / 8)
 
-    with _observed(net, on_layer, on_neurons):
-        weights = {k: v.to(dtype) if v.is_floating_point() else v for k, v in _tensors(net)}
-        logits: Tensor = torch.func.functional_call(net, weights, (x,))
-    return Counted(logits.float().numpy(force=True), macs, sops, updates)
+    with observed(net, on_layer, on_neurons):
+        logits = run(net, x, dtype)
+    return Counted(logits.float().numpy(force=True), macs, sops, updates, moved)
+
+
+def run(net: nn.Module, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Give a net's output for x, computed in a dtype that need not be that of its weights."""
+    weights = {k: v.to(dtype) if v.is_floating_point() else v for k, v in _tensors(net)}
+    output: Tensor = torch.func.functional_call(net, weights, (x,))
+    return output
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerWork:
+    """Work of one call of a layer for each of N samples.
+
+    `macs` and `sops` are (N,); of its input, `read` are the values that are not spikes and
+    `spikes` the positions where a spike can be, (N,).
+    """
+
+    macs: FloatArray
+    sops: FloatArray
+    read: FloatArray
+    spikes: FloatArray
+
+
+def layer_work(
+    layer: nn.Module,
+    args: tuple[Any, ...],
+    output: Any,
+    n: int,
+    is_dense: bool,
+    approximate_sops: bool = False,
+) -> LayerWork:
+    """Count one call of a layer; `is_dense` says that no spikes are looked for in its input."""
+    dense = _macs(layer, args, output, n) / n
+    size = sum(tensor.numel() for tensor in args if isinstance(tensor, Tensor)) / n
+    nothing = np.zeros(n)
+    if is_dense or hasattr(layer, "own_macs") or isinstance(layer, nn.MultiheadAttention):
+        return LayerWork(np.full(n, dense), nothing, np.full(n, size), nothing)
+    seen = args[0].unflatten(0, (-1, n))  # (T N, ...) -> (T, N, ...)
+    binary = per_sample(seen * seen == seen).all(1).numpy(force=True)
+    if approximate_sops:
+        sops: FloatArray = per_sample(seen).mean(1, dtype=torch.float64).numpy(force=True) * dense
+    else:
+        sops = synaptic_operations(layer, seen)
+    return LayerWork(
+        np.where(binary, 0.0, dense),
+        np.where(binary, sops, 0.0),
+        np.where(binary, 0.0, size),
+        np.where(binary, size, 0.0),
+    )
 
 
 def dense_macs(net: nn.Module, in_shape: Sequence[int]) -> float:
@@ -117,7 +170,7 @@ def dense_macs(net: nn.Module, in_shape: Sequence[int]) -> float:
 
     def on_layer(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         nonlocal total
-        total += _macs(layer, output, 1)
+        total += _macs(layer, args, output, 1)
 
     _run_blank(net, in_shape, on_layer)
     return total
@@ -140,22 +193,42 @@ def bytes_moved(net: nn.Module, in_shape: Sequence[int]) -> float:
 
     def on_layer(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         nonlocal total
-        total += sum(t.numel() * t.element_size() for t in (args[0], output))
+        seen = (t for t in (*args, output) if isinstance(t, Tensor))
+        total += sum(t.numel() * t.element_size() for t in seen)
 
     _run_blank(net, in_shape, on_layer)
     return float(param_bytes(net) + total)
 
 
-def _macs(layer: nn.Module, output: Any, n: int) -> float:
+def _macs(layer: nn.Module, args: tuple[Any, ...], output: Any, n: int) -> float:
     """Give the MACs of a counted layer for all n samples."""
     own = getattr(layer, "own_macs", None)
-    return float(layer_macs(layer, output) if own is None else own * n)
+    if own is not None:
+        return float(own * n)
+    if isinstance(layer, nn.MultiheadAttention):
+        return float(attention_macs(layer, *args))
+    return float(layer_macs(layer, output))
 
 
 def _is_countable(layer: nn.Module) -> bool:
     if isinstance(layer, _ConvNd):
         return not isinstance(layer, _ConvTransposeNd)
-    return isinstance(layer, nn.Linear) or hasattr(layer, "own_macs")
+    return isinstance(layer, nn.Linear | nn.MultiheadAttention) or hasattr(layer, "own_macs")
+
+
+def _plain(hook: Hook) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]:
+    """Give keyword arguments of a module's call as arguments, and attention's output alone."""
+
+    def on_call(
+        module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        if isinstance(module, nn.MultiheadAttention):
+            names = ("query", "key", "value")[len(args) :]
+            args = (*args[:3], *(kwargs[name] for name in names))
+            output = output[0]
+        hook(module, args, output)
+
+    return on_call
 
 
 def _tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -163,22 +236,26 @@ def _tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from net.named_buffers()
 
 
-def _is_spiking(net: nn.Module) -> bool:
+def is_spiking(net: nn.Module) -> bool:
+    """Give whether a net has spiking neurons."""
     return any(getattr(module, "is_spiking", False) for module in net.modules())
 
 
 def _run_blank(net: nn.Module, in_shape: Sequence[int], on_layer: Hook) -> None:
     """Run one all-zero sample, to see the shapes of a net's layers."""
     like = next(net.parameters())
-    with _observed(net, on_layer, lambda *_: None):
+    with observed(net, on_layer, lambda *_: None):
         net(torch.zeros(1, *in_shape, dtype=like.dtype, device=like.device))
 
 
 @contextmanager
-def _observed(net: nn.Module, on_layer: Hook, on_neurons: Hook) -> Iterator[None]:
+def observed(net: nn.Module, on_layer: Hook, on_neurons: Hook) -> Iterator[None]:
     """Put hooks on counted layers and neurons, evaluation mode and no gradient, for a while."""
     modes = {module: module.training for module in net.modules()}
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     with ExitStack() as stack, torch.no_grad():
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fused)
         for name, module in net.named_modules():
             if getattr(module, "is_spiking", False):
                 hook = on_neurons
@@ -193,7 +270,7 @@ def _observed(net: nn.Module, on_layer: Hook, on_neurons: Hook) -> Iterator[None
                 )
             else:
                 continue
-            stack.callback(module.register_forward_hook(hook).remove)
+            stack.callback(module.register_forward_hook(_plain(hook), with_kwargs=True).remove)
         net.eval()
         try:
             yield

@@ -5,7 +5,7 @@ import pytest
 from ecsim.core.errors import UserError
 from ecsim.core.types import Work
 from ecsim.costs.cards import cards
-from ecsim.costs.counted import Counted, CountedParams
+from ecsim.costs.counted import Counted, CountedParams, Roofline
 from ecsim.costs.published import Published, PublishedParams
 
 DEVICES = cards("devices")
@@ -65,3 +65,29 @@ def test_published_table_is_reproduced_whatever_the_payload_and_work():
 def test_unknown_boundary_is_refused():
     with pytest.raises(UserError, match="boundary"):
         Counted(CountedParams(), "sum")
+
+
+def test_memory_boundary_adds_the_bytes_and_the_wall_the_computer_around():
+    work = Work(macs=1e9, bytes_moved=4e6)
+    _, joules = (
+        Counted(CountedParams(), "op_memory").engine(DEVICES["rtx3090"], "cloud").price(work)
+    )
+    assert joules == pytest.approx(1e9 * 4.6e-12 + 4e6 * 12.5e-12)
+    wall = Counted(CountedParams(), "wall").engine(DEVICES["rtx3090"], "cloud")
+    seconds, joules = wall.price(work)
+    assert wall.idle_w == pytest.approx((25 + 60) * 1.3)
+    assert joules == pytest.approx((325 + 60) * 1.3 * seconds)
+
+
+def test_roofline_is_the_later_of_arithmetic_and_memory():
+    engine = Roofline(CountedParams()).engine(DEVICES["raspberry_pi_4b"], "edge")
+    assert engine.price(Work(macs=24e9))[0] == pytest.approx(1.0 + 2e-3)
+    assert engine.price(Work(macs=24e8, bytes_moved=5.56e9))[0] == pytest.approx(1.0 + 2e-3)
+    assert "uncalibrated" in engine.basis
+
+
+def test_a_batch_pays_its_fixed_share_once():
+    engine = Counted(CountedParams()).engine(DEVICES["rtx3090"], "cloud")
+    assert engine.batch_s(1, 2.0) == 2.0
+    assert engine.batch_s(11, 2.0) == pytest.approx(2.0 * (0.6 + 0.4 * 11))
+    assert engine.batch_j(1, 2.0) == pytest.approx(650.0)
