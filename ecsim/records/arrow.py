@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecsim.records.tables import ENERGY, PROBE, TASKS, UPDATES, Column, Table
+from ecsim.records.tables import ENERGY, PROBE, QUEUES, TASKS, UPDATES, Column, Table
 
 ROW_GROUP = 65_536
 _TYPES = {
@@ -56,6 +56,15 @@ def write_rows(path: Path, table: Table, rows: Sequence[Mapping[str, Any]]) -> N
         writer.write_table(pa.Table.from_arrays(columns, schema=schema(table)), ROW_GROUP)
 
 
+def write_columns(writer: Any, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write one row group of equally long columns."""
+    arrays = [
+        pa.array(columns[column.name], _TYPES[column.dtype], from_pandas=column.nullable)
+        for column in table.columns
+    ]
+    writer.write_table(pa.Table.from_arrays(arrays, schema=schema(table)), ROW_GROUP)
+
+
 def read_frame(path: Path, table: Table) -> pd.DataFrame:
     """Read a stored table: text as categories, nullable bool as pandas' `boolean`."""
     stored = pq.read_table(path, columns=list(table.names))
@@ -68,5 +77,5 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     """Read the tables that metrics are made of: ``summarise(**read_tables(writer.path))``."""
     return {
         table.name: read_frame(folder / f"{table.name}.parquet", table)
-        for table in (TASKS, UPDATES, ENERGY, PROBE)
+        for table in (TASKS, UPDATES, ENERGY, PROBE, QUEUES)
     }

@@ -67,6 +67,7 @@ _OF_TASKS: dict[str, tuple[str, str]] = {
     "deadline_miss_ratio": ("", "share of missed deadlines among tasks that have one"),
 }
 _OF_RUN: dict[str, tuple[str, str]] = {
+    "stable": ("", "1 when every queue kept up, 0 when one did not: read no mean latency then"),
     "idle_energy_j": ("J", "idle power of all components over the window, in no task's energy"),
     "idle_energy_per_task_j": ("J", "the same, spread over the tasks"),
     "update_energy_j": ("J", "energy of own trainings that began in the window"),
@@ -89,6 +90,7 @@ def summarise(
     updates: pd.DataFrame,
     energy: pd.DataFrame,
     probe: pd.DataFrame,
+    queues: pd.DataFrame | None = None,
     *,
     warmup_s: float = 0.0,
     horizon_s: float = math.inf,
@@ -98,7 +100,7 @@ def summarise(
 
     Parameters
     ----------
-    tasks, updates, energy, probe : the tables of a run, see `ecsim.records.tables`.
+    tasks, updates, energy, probe, queues : the tables of a run, see `ecsim.records.tables`.
     warmup_s, horizon_s : tasks that arrived and trainings that began outside do not count.
     labels : order of the labels, and labels that may have no task; default: as in `tasks`.
     """
@@ -115,6 +117,7 @@ def summarise(
         phases = sorted({*mine["phase"].tolist(), *probed["phase"].tolist()})
         summary[label] = {
             **_of_tasks(mine, trained),
+            **_stability(queues, label),
             "idle_energy_j": idle_j,
             "idle_energy_per_task_j": idle_j / len(mine) if len(mine) else None,
             "update_energy_j": float(trained["joules"].to_numpy(float).sum()),
@@ -198,6 +201,22 @@ def _of_tasks(tasks: pd.DataFrame, trained: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _stability(queues: pd.DataFrame | None, label: str) -> dict[str, Any]:
+    """Tell whether all queues of a strategy kept up, and why the worst did not."""
+    if queues is None:
+        return {"stable": True, "unstable_because": ""}
+    is_mine = (queues["strategy"] == label).to_numpy()
+    cannot = queues[is_mine & (queues["unstable_because"] != "").to_numpy()]
+    if cannot.empty:
+        return {"stable": True, "unstable_because": ""}
+    load = cannot["offered_load"].to_numpy()
+    place, component, reason = (
+        cannot[name].tolist()[int(load.argmax())]
+        for name in ("place", "component", "unstable_because")
+    )
+    return {"stable": False, "unstable_because": f"{place} {component}: {reason}"}
+
+
 def _first_last(probed: pd.DataFrame, column: str) -> dict[str, float | None]:
     by_device = probed.sort_values(["version", "t_s"], kind="stable").groupby(
         "device", observed=True, sort=True
@@ -226,9 +245,9 @@ def _percentile(values: Any, q: int) -> float | None:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Give (dotted path, value) of each leaf of one label's metrics, without `phases`."""
+    """Give (dotted path, value) of each metric of one label, without `phases` and reasons."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{key}.")
-        elif key != "phases":
+        elif key not in ("phases", "unstable_because"):
             yield f"{prefix}{key}", value

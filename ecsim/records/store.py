@@ -28,7 +28,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ecsim.core.errors import StoreError
 from ecsim.records.metrics import Summary, to_json
-from ecsim.records.tables import ENERGY, MARKS, PROBE, TABLES, TASKS, UPDATES, Table
+from ecsim.records.tables import (
+    BATTERIES,
+    ENERGY,
+    MARKS,
+    PROBE,
+    QUEUES,
+    SERIES,
+    SPANS,
+    TABLES,
+    TASKS,
+    UPDATES,
+    WATCHED,
+    Table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +100,11 @@ class RunWriter:
             "format": FORMAT,
             "run": self.target.name,
             "finished": finished,
-            "files": {name: _fingerprint(self.path / name) for name in _FILES},
+            "files": {
+                name: _fingerprint(self.path / name)
+                for name in (*_FILES, *(f"{table.name}.parquet" for table in WATCHED))
+                if (self.path / name).is_file()
+            },
         }
         with (self.path / "manifest.json").open("w", encoding="utf-8") as file:
             json.dump(about, file, indent=2, ensure_ascii=False)
@@ -186,9 +203,29 @@ class Run:
         return self._read(PROBE)
 
     @cached_property
+    def queues(self) -> pd.DataFrame:
+        """Load, use, waits and lengths of every queue."""
+        return self._read(QUEUES)
+
+    @cached_property
+    def series(self) -> pd.DataFrame:
+        """Readings at equal distances in time; of a run with ``run: {probe: …}``."""
+        return self._read(SERIES)
+
+    @cached_property
+    def spans(self) -> pd.DataFrame:
+        """What the first tasks did when; of a run with ``run: {trace: …}``."""
+        return self._read(SPANS)
+
+    @cached_property
     def marks(self) -> pd.DataFrame:
         """What strategies kept with `ctx.record`."""
         return self._read(MARKS)
+
+    @cached_property
+    def batteries(self) -> pd.DataFrame:
+        """What went into each battery and out of it."""
+        return self._read(BATTERIES)
 
     @property
     def figures(self) -> dict[str, Path]:
@@ -198,6 +235,9 @@ class Run:
     def _read(self, table: Table) -> pd.DataFrame:
         from ecsim.records.arrow import read_frame
 
+        if table in WATCHED and f"{table.name}.parquet" not in self.manifest["files"]:
+            key = "probe: 1 s" if table is SERIES else "trace: 200"
+            raise StoreError(f"{self.path.name} has no {table.name}: run it with run: {{{key}}}")
         return read_frame(self.path / f"{table.name}.parquet", table)
 
     def _repr_html_(self) -> str:
@@ -208,7 +248,7 @@ class Run:
                 str(of["n"]),
                 _text(of["accuracy"]),
                 _text(of["cur"]),
-                _text(of["latency_s"]["mean"], 1e3),
+                _text(of["latency_s"]["mean"], 1e3) if of.get("stable", True) else "unstable",
                 _text(of["energy_per_task_j"]["total"], 1e3),
             )
             for label, of in self.summary.items()

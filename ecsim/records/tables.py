@@ -141,7 +141,7 @@ ENERGY = Table(
         _STRATEGY,
         Column("node", "text", "", "name of the node"),
         Column("tier", "text", "", "end, edge or cloud"),
-        Column("component", "text", "", "engine, transmitter or receiver of the node"),
+        Column("component", "text", "", "engine, transmitter, receiver or radio of the node"),
         Column("state", "text", "", "what it does; idle when nothing"),
         Column("seconds", "float64", "s", "time in the state"),
         Column("joules", "float64", "J", "energy in the state, with the component's idle power"),
@@ -179,6 +179,25 @@ PROBE = Table(
     ),
 )
 
+QUEUES = Table(
+    "queues",
+    "One row per engine and link direction, over [warm-up, horizon].",
+    (
+        _STRATEGY,
+        Column("place", "text", "", "name of the node or link"),
+        Column("component", "text", "", "engine of the node, or direction of the link"),
+        Column("n_servers", "int32", "", "jobs that it serves at once"),
+        Column("n_jobs", "int64", "", "jobs that joined, without those of other tenants"),
+        Column("offered_load", "float64", "", "work that tasks and tenants brought per capacity"),
+        Column("utilisation", "float64", "", "share of its capacity in use, trainings included"),
+        Column("mean_wait_s", "float64", "s", "mean wait of these jobs; null: none", nullable=True),
+        Column("max_wait_s", "float64", "s", "longest wait of these jobs"),
+        Column("mean_waiting", "float64", "", "how many of these jobs waited, mean over time"),
+        Column("backlog_s", "float64", "s", "wait of a job that would join at the horizon"),
+        Column("unstable_because", "text", "", "why it cannot keep up; empty when it can"),
+    ),
+)
+
 MARKS = Table(
     "marks",
     "Figures that a strategy kept with `ctx.record`.",
@@ -190,7 +209,57 @@ MARKS = Table(
     ),
 )
 
-TABLES = (TASKS, UPDATES, ENERGY, PROBE, MARKS)
+BATTERIES = Table(
+    "batteries",
+    "One row per battery: what went in and out between the start and the horizon.",
+    (
+        _STRATEGY,
+        Column("node", "text", "", "name of the node"),
+        Column("capacity_j", "float64", "J", "charge when full"),
+        Column("initial_j", "float64", "J", "charge at the start"),
+        Column("final_j", "float64", "J", "charge at the horizon"),
+        Column("charged_j", "float64", "J", "energy that it took up"),
+        Column("drawn_j", "float64", "J", "energy that the node drew, idle power included"),
+        Column("n_depleted", "int32", "", "times that it reached the cut-off"),
+        Column("down_s", "float64", "s", "time that the node was out, for whatever reason"),
+    ),
+)
+
+TABLES = (TASKS, UPDATES, ENERGY, PROBE, QUEUES, MARKS, BATTERIES)
+"""The tables of every run."""
+
+SERIES = Table(
+    "series",
+    "Engines, links and radios at equal distances in time; written with `run: {probe: …}`.",
+    (
+        _STRATEGY,
+        Column("t_s", "float64", "s", "time of the reading"),
+        Column("place", "text", "", "name of the node or link"),
+        Column("component", "text", "", "engine, radio, or direction of the link"),
+        Column("n_jobs", "int32", "", "jobs that wait or are served; null: a radio", nullable=True),
+        Column("utilisation", "float64", "", "share of its capacity used since the last reading"),
+        Column("watts", "float64", "W", "mean power since then; null: a link", nullable=True),
+    ),
+)
+
+SPANS = Table(
+    "spans",
+    "What each of the first tasks, and each update, did when; written with `run: {trace: …}`.",
+    (
+        _STRATEGY,
+        Column("task_id", "int64", "", "number of the task; -1: an update or other background"),
+        Column("device", "text", "", "device at which the task arrived; empty: unknown"),
+        Column("kind", "text", "", "task, wait, service or propagation"),
+        Column("what", "text", "", "infer, compute, send or train; of a task its status"),
+        Column("place", "text", "", "name of the node or link"),
+        Column("component", "text", "", "engine of the node, or direction of the link"),
+        Column("t_start_s", "float64", "s", "when it began"),
+        Column("t_end_s", "float64", "s", "when it ended; a task without an answer: the run"),
+    ),
+)
+
+WATCHED = (SERIES, SPANS)
+"""The tables of runs that ask for them."""
 
 
 def dictionary() -> str:
@@ -200,7 +269,7 @@ def dictionary() -> str:
     ## tasks.parquet
     """
     parts = []
-    for table in TABLES:
+    for table in (*TABLES, *WATCHED):
         rows = "\n".join(
             f"| `{c.name}` | {c.dtype}{' or null' if c.nullable else ''} | {c.unit} | {c.meaning} |"
             for c in table.columns

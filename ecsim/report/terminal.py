@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.table import Table
 
 from ecsim.records.metrics import Summary
 from ecsim.records.tables import STAGES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NONE = "-"
 
@@ -30,13 +33,20 @@ def quality(summary: Summary) -> Table:
         table.add_column(f"{head}\nms", justify="right", no_wrap=True)
     for label, of in summary.items():
         shares = [of["accuracy"], of["cur"], of["cur_seen"], of["cur_unseen"]]
-        latency = [of["latency_s"][key] for key in ("mean", "p50", "p95", "p99")]
-        cells = [_percent(share) for share in shares] + [_number(value, 1e3) for value in latency]
-        table.add_row(label, *cells)
+        latency = ["unstable", _NONE, _NONE, _NONE]
+        if of.get("stable", True):
+            latency = [_number(of["latency_s"][k], 1e3) for k in ("mean", "p50", "p95", "p99")]
+        table.add_row(label, *(_percent(share) for share in shares), *latency)
+    notes = [
+        f"{label} is unstable: {of['unstable_because']}"
+        for label, of in summary.items()
+        if not of.get("stable", True)
+    ]
     unanswered = {label: of["n"] - of["n_answered"] for label, of in summary.items()}
     if any(unanswered.values()):
         lost = ", ".join(f"{label} {n}" for label, n in unanswered.items() if n)
-        table.caption = f"tasks without an answer (wrong, and in no latency): {lost}"
+        notes.append(f"tasks without an answer (wrong, and in no latency): {lost}")
+    table.caption = "\n".join(notes) or None
     return table
 
 
@@ -74,6 +84,32 @@ def phases(summary: Summary) -> Table:
         table.add_row(
             label, *(_percent(cur.get(phase)) for phase in found), *(_percent(p) for p in probe)
         )
+    return table
+
+
+def queues(frame: pd.DataFrame, n_busiest: int = 5) -> Table:
+    """Give the table of the busiest queues of each strategy, and of all that cannot keep up."""
+    table = _table(f"Queues: the {n_busiest} busiest per strategy, and all that cannot keep up")
+    for head in ("load", "use\n%", "jobs", "wait\nms", "max\nms", "waiting\nmean"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for label in dict.fromkeys(frame["strategy"].tolist()):
+        mine = frame[(frame["strategy"] == label).to_numpy()]
+        busiest = mine.sort_values(["utilisation", "offered_load"], ascending=False, kind="stable")
+        is_shown = (busiest["unstable_because"] != "").to_numpy(copy=True)
+        is_shown[:n_busiest] = True
+        table.add_row(str(label))
+        for row in busiest[is_shown].itertuples(index=False):
+            mark = " (unstable)" if row.unstable_because else ""
+            wait_s = None if row.mean_wait_s != row.mean_wait_s else row.mean_wait_s
+            table.add_row(
+                f"  {row.place} {row.component}{mark}",
+                f"{row.offered_load:.2f}",
+                _percent(row.utilisation),
+                str(row.n_jobs),
+                _number(wait_s, 1e3),
+                _number(row.max_wait_s, 1e3),
+                _number(row.mean_waiting, 1.0),
+            )
     return table
 
 

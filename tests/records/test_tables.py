@@ -1,14 +1,16 @@
 import pytest
 
-from ecsim.records.tables import ANSWERED, STAGES, STATUSES, TABLES, TASKS, dictionary
+from ecsim.records.tables import ANSWERED, STAGES, STATUSES, TABLES, TASKS, WATCHED, dictionary
+
+ALL = (*TABLES, *WATCHED)
 
 
 def test_the_dictionary_explains_every_column_of_every_table():
     sections = dictionary().split("## ")[1:]
     assert [section.splitlines()[0] for section in sections] == [
-        f"{t.name}.parquet" for t in TABLES
+        f"{t.name}.parquet" for t in ALL
     ]
-    for table, section in zip(TABLES, sections, strict=True):
+    for table, section in zip(ALL, sections, strict=True):
         lines = [line for line in section.splitlines() if line.startswith("| `")]
         assert len(lines) == len(table.columns)
         for column, line in zip(table.columns, lines, strict=True):
@@ -20,7 +22,7 @@ def test_the_dictionary_explains_every_column_of_every_table():
             assert len(meaning) > 8
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", ALL, ids=lambda table: table.name)
 def test_units_agree_with_the_suffix_of_the_name(table):
     assert len(set(table.names)) == len(table.names)
     units = {"_s": "s", "_j": "J", "_bytes": "B"}

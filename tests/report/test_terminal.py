@@ -1,5 +1,6 @@
 import io
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -70,6 +71,43 @@ def test_tasks_without_an_answer_are_said():
     assert "without an answer" not in shown(summary)
     summary["edge_only"]["n_answered"] = 93
     assert "edge_only 7" in shown(summary)
+
+
+def test_an_unstable_strategy_shows_no_latency_and_says_why():
+    summary = summary_of(["ecc_snn", "edge_only"])
+    why = "link 0 up: offered load 1.31 exceeds its capacity"
+    summary["ecc_snn"] |= {"stable": False, "unstable_because": why}
+    summary["edge_only"] |= {"stable": True, "unstable_because": ""}
+    text = shown(summary)
+    assert line_of(text, "ecc_snn")[5:] == ["unstable", "-", "-", "-"]
+    assert line_of(text, "edge_only")[5:] == ["123"] * 4
+    assert f"ecc_snn is unstable: {why}" in " ".join(text.split())
+    assert "edge_only is" not in text
+
+
+def queue_row(strategy, place, load, why=""):
+    return {
+        "strategy": strategy, "place": place, "component": "up", "n_servers": 1, "n_jobs": 7,
+        "offered_load": load, "utilisation": min(load, 1.0), "mean_wait_s": 0.0123,
+        "max_wait_s": 0.5, "mean_waiting": 0.25, "backlog_s": 0.0, "unstable_because": why,
+    }  # fmt: skip
+
+
+def test_the_busiest_queues_and_all_that_cannot_keep_up():
+    rows = [queue_row("ecc_snn", f"link {i}", i / 10) for i in range(8)]
+    rows[1] = queue_row("ecc_snn", "link 1", 0.1, "its backlog grew")
+    rows.append(queue_row("edge_only", "link 0", 0.0) | {"mean_wait_s": None})
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(terminal.queues(pd.DataFrame(rows), 3))
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    labels = [line for line in lines if line in (["ecc_snn"], ["edge_only"])]
+    assert len(labels) == 2
+    lines = [line for line in lines if line[:1] == ["link"]]
+    assert [line[1] for line in lines] == ["7", "6", "5", "1", "0"]
+    assert lines[0][3:] == ["0.70", "70.0", "7", "12.3", "500", "0.25"]
+    assert lines[3][3] == "(unstable)"
+    assert lines[4][-3] == "-"
+    assert max(len(line) for line in console.file.getvalue().splitlines()) <= 80
 
 
 @pytest.mark.parametrize("width", [80, 120])
