@@ -58,6 +58,8 @@ def show(run: str, out: Path, as_json: bool) -> None:
         return
     terminal.show(found.summary, console())
     manifest = found.manifest
+    if "queues.parquet" in manifest["files"]:
+        console().print(terminal.queues(found.queues))
     click.echo(f"{found.path}: finished {manifest['finished']}, seeds {manifest['seeds']}")
     assumed = [name for name, constant in manifest["constants"].items() if constant["assumed"]]
     if assumed:

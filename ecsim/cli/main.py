@@ -8,7 +8,7 @@ import sys
 import click
 
 import ecsim
-from ecsim.cli import look, scenarios, simulate
+from ecsim.cli import costs, look, scenarios, simulate, trace
 from ecsim.core.errors import EcsimError, UserError
 
 
@@ -38,7 +38,9 @@ def cli() -> None:
     """Simulate edge-cloud AI: real models in one world of devices, queues and links."""
 
 
-for command in (*scenarios.COMMANDS, *simulate.COMMANDS, *look.COMMANDS):
+for command in (
+    *scenarios.COMMANDS, *simulate.COMMANDS, *look.COMMANDS, *trace.COMMANDS, *costs.COMMANDS
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -76,12 +76,15 @@ def explain(
 ) -> None:
     """Say for each value (below KEY) its unit, origin and meaning, and a constant's source."""
     from dataclasses import asdict
+    from functools import partial
 
     from ecsim.cli.console import console, table
     from ecsim.runtime.lookup import source_of
     from ecsim.scenario.explain import explain as rows_of
 
-    rows = rows_of(_load(file, overrides, plugins), key, source_of)
+    loaded = _load(file, overrides, plugins)
+    own = loaded.scenario.cards.path if loaded.scenario.cards else None
+    rows = rows_of(loaded, key, partial(source_of, file=own))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return

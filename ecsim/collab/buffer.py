@@ -31,6 +31,7 @@ class Buffer:
         self._answers: dict[int, Prediction] = {}
         self._slots: list[int] = []  # sample ids, so that a random one can be replaced
         self._offered: set[int] = set()
+        self._taken: dict[int, Prediction] = {}
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -79,8 +80,21 @@ class Buffer:
         )
 
     def discard(self, sample_ids: Iterable[int]) -> None:
-        """Forget samples that were learned from; the sampling starts anew with what is left."""
-        for sample_id in sample_ids:
-            self._answers.pop(sample_id, None)
-        self._slots = list(self._answers)
-        self._offered = set(self._answers)
+        """Forget samples that are learned from; the sampling starts anew with what is left."""
+        kept = self._answers
+        self._taken = {sample: kept.pop(sample) for sample in sample_ids if sample in kept}
+        self._slots = list(kept)
+        self._offered = set(kept)
+
+    def restore(self) -> None:
+        """Offer what was discarded last once more, as what it was taken for came to nothing.
+
+        An answer that came meanwhile for one of its samples is newer and stays. `on_full` is not
+        called: the next new answer does.
+        """
+        taken, self._taken = self._taken, {}
+        for sample_id, answer in taken.items():
+            if sample_id not in self._answers:
+                self._offered.add(sample_id)
+                if self._admit(sample_id):
+                    self._answers[sample_id] = answer

@@ -68,6 +68,8 @@ class Context:
         self._mailboxes: dict[str, Mailbox] = {}
         self._buffers: dict[str, Buffer] = {}
         self._nearest: dict[tuple[str, str], str] = {}
+        self._n_changes = 0
+        self._stages: dict[tuple[str, str], int] = {}
         self._trained: dict[tuple[str, str], Deployment] = {}
 
     # Operations -----------------------------------------------------------------------------
@@ -90,11 +92,13 @@ class Context:
 
         With `carries` the receiver holds that version from the arrival on.
         """
+        stage = self._stages.get((a, b))
+        if stage is None:
+            rank = _RANK[self._places[b].node.tier] - _RANK[self._places[a].node.tier]
+            stage = self._stages[a, b] = _DOWN if rank < 0 else _UP
         route = self._topology.route(a, b)
-        is_down = _RANK[self._places[b].node.tier] < _RANK[self._places[a].node.tier]
-        stage = _DOWN if is_down else _UP
         if carries is None:
-            is_upload = stage == _UP and self._places[b].node.tier == "cloud"
+            is_upload = stage == _UP and self._places[b].is_cloud
             return (Upload if is_upload else Travel)(route, size_bytes, stage)
         return Carry(self._places[b], carries, route, size_bytes, stage)
 
@@ -165,6 +169,13 @@ class Context:
         """The condition that starts an update; raises `StrategyError` without updates."""
         return self._require_update().when
 
+    def may_update(self, node: str) -> bool:
+        """Whether an update may begin on the node now, as far as its battery is concerned."""
+        if not self._require_update().only_while_charging:
+            return True
+        charger = self._places[node].charger
+        return charger is not None and charger.is_on(self.now)
+
     @property
     def learner(self) -> Learner:
         """The scenario's update method; raises `StrategyError` without updates."""
@@ -180,7 +191,13 @@ class Context:
         return [name for name, place in self._places.items() if place.node.tier == tier]
 
     def near(self, node: str, tier: str) -> str:
-        """Give the node of the tier that a message reaches soonest; the node itself if it fits."""
+        """Give the node of the tier that a message reaches soonest; the node itself if it fits.
+
+        Nodes that no way leads to at present come last.
+        """
+        if self._topology.n_changes != self._n_changes:  # something went out, or came back
+            self._n_changes = self._topology.n_changes
+            self._nearest.clear()
         found = self._nearest.get((node, tier))
         if found is None:
             found = self._nearest[node, tier] = self._find_nearest(node, tier)
@@ -270,7 +287,10 @@ class Context:
             return node
         if not names:
             raise StrategyError(f"there is no node of tier {tier!r}")
-        return min(names, key=lambda name: (self._latency_s(node, name), name))
+        is_up = self._topology.is_up
+        return min(
+            names, key=lambda name: (not is_up(node, name), self._latency_s(node, name), name)
+        )
 
     def _latency_s(self, a: str, b: str) -> float:
         bits = 8.0 * self._topology.reference_bytes

@@ -6,6 +6,7 @@ They add to the kernel's operations what the learning plane has to say, and noth
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nan
 from typing import Any
 
 from ecsim.collab.place import Place
@@ -26,8 +27,8 @@ class Account(Ledger):
     __slots__ = ("edge_entropy", "uploaded")
 
     def __init__(self, n_stages: int):
-        super().__init__(n_stages)
-        self.edge_entropy = float("nan")
+        Ledger.__init__(self, n_stages)  # a fifth quicker than `super()`
+        self.edge_entropy = nan
         self.uploaded = False
 
 
@@ -40,7 +41,10 @@ class Infer(Use):
     __slots__ = ("model", "place", "task")
 
     def __init__(self, place: Place, task: Task, model: ModelRef | None):
-        super().__init__(place.inference, 0.0, 0.0, place.stage)
+        # the flat twin of `Use.__init__`; seconds, joules and value are known at the start
+        self.eid = 0
+        self.server = place.inference
+        self.stage = place.stage
         self.place = place
         self.task = task
         self.model = model
@@ -52,9 +56,9 @@ class Infer(Use):
         self.value = prediction
         self.seconds, self.joules = place.price(prediction.work)
         ledger = waiter.ledger
-        if place.node.tier != "cloud" and isinstance(ledger, Account):
+        if not place.is_cloud and isinstance(ledger, Account):
             ledger.edge_entropy = prediction.normalized_entropy
-        super().start(waiter)
+        Use.start(self, waiter)
 
 
 class Upload(Travel):
@@ -63,11 +67,11 @@ class Upload(Travel):
     __slots__ = ()
 
     def start(self, waiter: Waiter) -> None:
-        """Mark the account, then reserve the first link."""
+        """Reserve the first link; mark the account unless the link was down and took nothing."""
+        Travel.start(self, waiter)
         ledger = waiter.ledger
-        if isinstance(ledger, Account):
+        if self.eid and isinstance(ledger, Account):
             ledger.uploaded = True
-        super().start(waiter)
 
 
 class Learn(Train):

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ecsim.core.entropy import normalized_entropy
-from ecsim.core.types import FloatArray, IntArray, ModelRef, Prediction, Work
+from ecsim.core.types import FloatArray, IntArray, ModelRef, Operations, Prediction, Work
 from ecsim.learning.compute import Compute
 from ecsim.learning.versions import VersionStore
 from ecsim.models import work as counting
+from ecsim.models.calls import operations_of
 
 
 class Predictor(Protocol):
@@ -33,6 +34,7 @@ class Oracle:
     images : (N, C, H, W), indexed by sample id.
     pools : ids of the samples that may be asked for, in the order that makes the chunks.
     chunk_size : samples per forward pass.
+    with_operations : whether predictions list the operations they took, for a calibrated device.
     """
 
     def __init__(
@@ -42,7 +44,10 @@ class Oracle:
         pools: Sequence[IntArray],
         compute: Compute,
         chunk_size: int = 256,
+        with_operations: bool = False,
     ):
+        self._with_operations = with_operations
+        self._operations: dict[str, Operations] = {}
         self._versions = versions
         self._images = images
         self._compute = compute
@@ -69,12 +74,19 @@ class Oracle:
         net = self._versions.net(model)
         with self._compute.active():
             counted = counting.predict(net, self._images[chunk])
+            if self._with_operations and model.key not in self._operations:
+                self._operations[model.key] = operations_of(net, self._images.shape[1:])
+        operations = self._operations.get(model.key)
         works = (
-            Work(macs=macs, sops=sops, neuron_updates=updates)
-            for macs, sops, updates in zip(
+            Work(
+                macs=macs, sops=sops, neuron_updates=updates, bytes_moved=moved,
+                operations=operations,
+            )
+            for macs, sops, updates, moved in zip(
                 counted.macs.tolist(),
                 counted.sops.tolist(),
                 counted.neuron_updates.tolist(),
+                counted.bytes_moved.tolist(),
                 strict=True,
             )
         )

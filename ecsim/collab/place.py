@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ecsim.core.types import ModelRef, Work
 from ecsim.kernel import Engine, Node
+from ecsim.kernel.battery import Charger
 
 if TYPE_CHECKING:
     from ecsim.collab.oracle import Predictor
@@ -25,6 +26,9 @@ class Place:
     price, host_price : give (seconds, joules) of work on its inference engine and its host.
     model : the version that it serves.
     held : content keys of the versions whose bytes it has.
+    inference : the engine that serves inference.
+    is_cloud : whether its tier is the cloud.
+    charger : what charges its battery; None without a battery, or for one that is never charged.
     """
 
     node: Node
@@ -34,11 +38,13 @@ class Place:
     predictor: Predictor
     model: ModelRef
     held: set[str] = field(default_factory=set)
+    charger: Charger | None = None
+    inference: Engine = field(init=False)
+    is_cloud: bool = field(init=False)
 
-    @property
-    def inference(self) -> Engine:
-        """The engine that serves inference."""
-        return self.node.engines["inference"]
+    def __post_init__(self) -> None:
+        self.inference = self.node.engines["inference"]
+        self.is_cloud = self.node.tier == "cloud"
 
     @property
     def host(self) -> Engine:

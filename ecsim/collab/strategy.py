@@ -26,6 +26,19 @@ Serving = Generator[Any, Any, Answer]
 Background = Generator[Any, Any, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way of tasks whose steps follow from their own data, for `Strategy.way`.
+
+    A task is inferred on its device if `asks_device`; it ends there unless ``offloads`` says yes
+    to the prediction. The others are uploaded to the nearest cloud node, inferred there, and
+    answered with `reply_bytes`; None means that none ever is.
+    """
+
+    asks_device: bool
+    reply_bytes: float | None = None
+
+
 @dataclass(frozen=True)
 class NoParams:
     """For strategies without parameters."""
@@ -48,6 +61,14 @@ class Strategy(Generic[P]):
 
         Used to probe deployed versions outside simulated time; None (the default) means that the
         strategy's rule does not follow from the prediction alone.
+        """
+        return None
+
+    def way(self) -> Way | None:
+        """Give the way of all tasks where it depends on nothing but themselves.
+
+        Such tasks may be simulated at once instead of one after the other, with the same result.
+        None (the default) promises nothing; `serve` must do exactly what is promised.
         """
         return None
 

@@ -12,7 +12,7 @@ from ecsim.kernel import Mode
 if TYPE_CHECKING:
     from ecsim.learning.update import Learner
 
-Condition = Literal["end_of_phase", "buffer_full"]
+Condition = Literal["end_of_phase", "buffer_full", "charging"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class UpdatePolicy:
     learner : the update method.
     add : tells the version store how a planned version comes about:
         ``add(learner, parent, plan, batch, device)``.
+    only_while_charging : whether an update waits until the device's battery is being charged.
     """
 
     when: Condition
@@ -34,6 +35,7 @@ class UpdatePolicy:
     capacity: int
     learner: Learner
     add: Callable[[Any, ModelRef, Plan, Batch, str], None]
+    only_while_charging: bool = False
 
 
 @dataclass(frozen=True, slots=True)

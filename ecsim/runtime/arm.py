@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from math import nan
 
 import numpy as np
 
 from ecsim.collab.context import Context
 from ecsim.collab.operations import Account
 from ecsim.collab.place import Place
-from ecsim.collab.probe import probe
+from ecsim.collab.probe import Probed, probe
 from ecsim.collab.strategy import Strategy
 from ecsim.collab.updates import Deployment
 from ecsim.core import registry
-from ecsim.core.errors import ConservationError, StrategyError
+from ecsim.core.errors import ConservationError, Down, FlowError, StrategyError, UserError
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Answer, Prediction, Task
 from ecsim.kernel import (
@@ -26,7 +25,6 @@ from ecsim.kernel import (
     Engine,
     Flow,
     Ledger,
-    Link,
     MeterWindow,
     Node,
     Topology,
@@ -35,11 +33,16 @@ from ecsim.kernel import (
 )
 from ecsim.records.recorder import Recorder
 from ecsim.records.tables import STAGES
+from ecsim.runtime.engines import make_engine
+from ecsim.runtime.faults import Mortals, charging_begins, install_faults
 from ecsim.runtime.progress import Progress
 from ecsim.runtime.system import NodePlan, System
+from ecsim.runtime.tracing import Tracing
+from ecsim.runtime.vectorised import UnsuitedError, Vectorised
+from ecsim.runtime.watch import Watch
 from ecsim.scenario.strategy import StrategyEntry
 
-_SLICES = 50  # how often an arm tells its progress; the cuts change nothing
+_N_STAGES = len(STAGES)
 
 Uploads = dict[tuple[str, int], tuple[int, int]]
 
@@ -52,10 +55,12 @@ class ArmResult:
     ----------
     uploads : (uploads, tasks) by device and phase, for ``rate: match``.
     deployments : versions and when they began to serve, for ``versions:``.
+    engine : how it was simulated, "event" or "vectorised".
     """
 
     uploads: Uploads = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
+    engine: str = "event"
 
 
 class Arm:
@@ -89,6 +94,15 @@ class Arm:
         self._strategy = strategy
         self._places = {plan.name: self._place(plan) for plan in system.nodes}
         topology = self._topology()
+        self._faults = install_faults(
+            system.scenario, self._world, topology, self._streams, system.horizon_s
+        )
+        for name, battery in self._faults.batteries.items():
+            if battery.charger.power_w:
+                self._places[name].charger = battery.charger
+        self._mortals = Mortals(self._faults.switches, self._die)
+        self._topology_of_arm = topology
+        self._channels = topology.channels
         reference = results[entry.matches].uploads if entry.matches else {}
         self._context = Context(
             self._world, topology, self._places, system.devices, self._streams, system.update,
@@ -96,9 +110,19 @@ class Arm:
         )  # fmt: skip
         replayed = None if entry.versions == "own" else results[entry.versions].deployments
         self._replayed = replayed
+        n_traced = system.scenario.run.trace
+        self._tracing = Tracing(n_traced, self._context) if n_traced else None
         self._open: dict[int, tuple[Task, Account, bool]] = {}
+        self._ledgers: list[Ledger] = []  # of background flows
+        self._scores: dict[str, Probed] = {}
         self._n_generated = 0
-        self._charged_j = 0.0
+        self._task_row = recorder.task_row
+        self._tiers = {name: place.node.tier for name, place in self._places.items()}
+        self._horizon_s = system.horizon_s
+        self._has_mortals = bool(self._mortals)
+        self._is_reference = any(
+            other.matches == entry.label for other in system.scenario.strategies
+        )
         self._asks_edge = False
         self._uploads: Counter[tuple[str, int]] = Counter()
         self._tasks: Counter[tuple[str, int]] = Counter()
@@ -106,36 +130,71 @@ class Arm:
     def run(self) -> ArmResult:
         """Simulate to the horizon, let what is under way finish, check the books, write rows."""
         world, system = self._world, self._system
-        self._start_background()
-        world.feed(((task.t_arrive_s, task) for task in system.tasks()), self._arrive)
+        vectorised = self._vectorised()
+        if vectorised is None:
+            self._start_background()
+            arrive = self._mortals.guard(
+                self._arrive if self._tracing is None else self._arrive_traced
+            )
+            world.feed(system.timed_tasks(), arrive)
+        else:
+            vectorised.serve()
         window = MeterWindow(world)
-        warmup_s, horizon_s = system.scenario.run.warmup, float(system.phase_ends[-1])
-        world.run_until(warmup_s)
-        window.open()
-        for piece in range(1, _SLICES + 1):
-            world.run_until(warmup_s + (horizon_s - warmup_s) * piece / _SLICES)
-            self._progress.arm(self._label, piece / _SLICES)
+        nodes = [place.node for place in self._places.values()]
+        watch = Watch(world, nodes, self._channels, system.scenario.run.probe)
+        watch.run(
+            system.scenario.run.warmup,
+            system.horizon_s,
+            window.open,
+            lambda share: self._progress.arm(self._label, share),
+        )
         window.close()
-        world.run()
-        for task, account, seen in list(self._open.values()):
+        self._write_batteries()
+        self._drain()
+        for task, account, seen in self._open.values():
             self._write(task, account, seen, "in_flight", None)
+        uploads = {place: (self._uploads[place], n) for place, n in self._tasks.items()}
+        if vectorised is not None:
+            vectorised.write(self._recorder, self._label)
+            self._asks_edge = vectorised.asks_edge
+            self._n_generated, uploads = vectorised.counts()
         self._check_books()
         self._write_energy(window)
+        watch.write(self._recorder, self._label)
+        if self._tracing is not None:
+            self._tracing.write(self._recorder, self._label)
         self._write_deployments()
         for t_s, name, value in self._context.marks:
             self._recorder.add("marks", strategy=self._label, t_s=t_s, name=name, value=value)
-        uploads = {place: (self._uploads[place], n) for place, n in self._tasks.items()}
-        return ArmResult(uploads, self._context.deployments)
+        engine = "event" if vectorised is None else "vectorised"
+        return ArmResult(uploads, self._context.deployments, engine)
 
     # Building -------------------------------------------------------------------------------
+
+    def _vectorised(self) -> Vectorised | None:
+        """Give the tasks as columns, None where they must be simulated event by event.
+
+        Raises `UserError` where the scenario insists on the former and it cannot be.
+        """
+        chosen = self._system.scenario.run.engine
+        if chosen == "event":
+            return None
+        try:
+            if self._replayed is not None:
+                raise UnsuitedError("it serves versions that another strategy deploys")
+            return Vectorised(
+                self._system, self._strategy, self._places, self._topology_of_arm, self._context,
+                self._world,
+            )  # fmt: skip
+        except UnsuitedError as reason:
+            if chosen == "vectorised":
+                raise UserError(f"{self._label} cannot run vectorised: {reason}") from None
+            return None
 
     def _place(self, plan: NodePlan) -> Place:
         world = self._world
         role = "cloud" if plan.tier == "cloud" else "edge"
-        inference = Engine(
-            world, plan.name, "inference", idle_w=plan.inference.idle_w,
-            can_train=plan.inference.can_train,
-        )  # fmt: skip
+        inference = make_engine(world, plan.name, plan.inference, plan.serving)
         engines = {"inference": inference}
         if plan.host is not None:
             engines["host"] = Engine(
@@ -157,31 +216,40 @@ class Arm:
         )
 
     def _topology(self) -> Topology:
-        topology = Topology(self._world, self._system.payload_bytes)
+        routing = self._system.scenario.topology.routing
+        topology = Topology(self._world, self._system.payload_bytes, routing, self._streams)
         for place in self._places.values():
             topology.add_node(place.node)
-        for number, plan in enumerate(self._system.links):
-            rates = plan.rates
-            link = Link(
-                f"link {number}", rates.up_bit_per_s, rates.down_bit_per_s, rates.latency_s,
-                near_tx_w=rates.tx_w, near_rx_w=rates.rx_w, shared=plan.shared,
-            )  # fmt: skip
-            topology.connect(plan.near, plan.far, link)
+        for plan in self._system.links:
+            topology.connect(plan.near, plan.far, plan.link)
         return topology
 
     def _start_background(self) -> None:
-        context = self._context
+        context = self._context if self._tracing is None else self._tracing.context
         flows = (
             self._strategy.background(context)
             if self._replayed is None
             else context.replay(self._replayed)
         )
-        self._ledgers = []
         for generator in flows:
-            self._ledgers.append(ledger := Ledger(len(STAGES)))
-            self._world.spawn(generator, ledger)
+            ledger = Ledger(len(STAGES)) if self._tracing is None else self._tracing.account()
+            self._ledgers.append(ledger)
+            self._world.spawn(generator, ledger, _end_of_background)
         for phase in self._system.schedule.update_phases:
-            self._world.spawn(self._end_of_phase(float(self._system.phase_ends[phase])))
+            end_s = float(self._system.phase_ends[phase])
+            if end_s < self._system.horizon_s:
+                self._world.spawn(self._end_of_phase(end_s))
+        for name, battery in self._faults.batteries.items():
+            if battery.charger.power_w:
+                fire = self._context.condition("charging", name).fire
+                self._world.spawn(charging_begins(battery.charger, fire, self._horizon_s))
+
+    def _drain(self) -> None:
+        drain_s = self._system.scenario.run.drain
+        if drain_s is None:
+            self._world.run()
+        else:
+            self._world.run_until(self._system.horizon_s + drain_s)
 
     def _end_of_phase(self, end_s: float) -> Generator[After, None, None]:
         yield After(end_s)  # from 0: sums of phases would drift from the stream's own borders
@@ -190,25 +258,53 @@ class Arm:
 
     # Tasks ----------------------------------------------------------------------------------
 
-    def _arrive(self, task: Task) -> None:
+    def _arrive(self, task: Task) -> Flow:
         self._n_generated += 1
-        account = Account(len(STAGES))
+        account = Account(_N_STAGES)
         seen = self._labels[task.sample_id] in self._places[task.device].model.classes
         self._open[task.id] = (task, account, seen)
-        self._tasks[task.device, task.phase] += 1
-        self._world.spawn(self._strategy.serve(task, self._context), account, self._answered, task)
+        if self._is_reference:
+            self._tasks[task.device, task.phase] += 1
+        serving = self._strategy.serve(task, self._context)
+        return self._world.spawn(serving, account, self._answered, task)
+
+    def _arrive_traced(self, task: Task) -> Flow:
+        """Let a task arrive in a run that traces its first tasks."""
+        tracing = self._tracing
+        if tracing is None or task.id >= tracing.n_tasks:
+            return self._arrive(task)
+
+        account = tracing.account(task)
+        seen = self._labels[task.sample_id] in self._places[task.device].model.classes
+        self._n_generated += 1
+        self._open[task.id] = (task, account, seen)
+        if self._is_reference:
+            self._tasks[task.device, task.phase] += 1
+        serving = self._strategy.serve(task, tracing.context)
+        return self._world.spawn(serving, account, self._answered, task)
+
+    def _die(self, task: Task) -> None:
+        """End a task whose device is out: one that it held, or one that arrives meanwhile."""
+        if task.id not in self._open:
+            self._n_generated += 1
+            if self._is_reference:
+                self._tasks[task.device, task.phase] += 1
+            seen = self._labels[task.sample_id] in self._places[task.device].model.classes
+            self._open[task.id] = (task, Account(_N_STAGES), seen)
+        self._write(*self._open.pop(task.id), "died", None)
 
     def _answered(self, flow: Flow) -> None:
         task, account, seen = self._open.pop(flow.item.id)
+        if self._has_mortals:
+            self._mortals.forget(task)
         answer = flow.value
+        if isinstance(answer, FlowError):
+            is_dead = isinstance(answer, Down) and answer.node == task.device
+            self._write(task, account, seen, "died" if is_dead else "dropped", None)
+            return
         self._check_answer(answer)
-        now = self._world.now
-        status = "late" if now >= self._system.horizon_s else "answered"
-        if account.n_loose:  # a message that nobody waits for still travels at its expense
-            account.on_settled = partial(self._write, task, account, seen, status, answer, now)
-            self._open[task.id] = (task, account, seen)
-        else:
-            self._write(task, account, seen, status, answer, now)
+        is_late = self._world._now >= self._horizon_s
+        self._write(task, account, seen, "late" if is_late else "answered", answer)
 
     def _check_answer(self, answer: object) -> None:
         """Refuse an answer that no model on the named node can have given."""
@@ -221,10 +317,9 @@ class Arm:
                 f"{name}.serve() returned an Answer at {answer.at!r} by {answer.by!r}; expected "
                 f"one of the nodes {', '.join(self._places)} and a Prediction"
             )
-        is_cloud = place.node.tier == "cloud"
-        if (
-            is_cloud != (answer.by.model.role == "cloud")
-            or answer.label not in answer.by.model.classes
+        # the label is nearly always the prediction's own, which saves a search
+        if place.is_cloud != (answer.by.model.role == "cloud") or (
+            answer.label != answer.by.label and answer.label not in answer.by.model.classes
         ):
             raise StrategyError(
                 f"{name}.serve() returned label {answer.label!r} at {answer.at!r}, which the "
@@ -238,32 +333,28 @@ class Arm:
         seen: bool,
         status: str,
         answer: Answer | None,
-        t_answer_s: float = math.nan,
     ) -> None:
-        self._open.pop(task.id, None)
         label = self._labels[task.sample_id]
         uploaded = account.uploaded
-        if uploaded:
+        if uploaded and self._is_reference:
             self._uploads[task.device, task.phase] += 1
-        self._charged_j += account.total_j
-        self._asks_edge |= not math.isnan(account.edge_entropy)
-        model = answer.by.model if answer else None
-        self._recorder.task_row(
-            self._label,
-            task,
-            status,
-            t_answer_s,
-            account,
-            self._places[answer.at].node.tier if answer else "",
-            uploaded,
-            label,
-            answer.label if answer else -1,
-            seen,
-            label in self._new_in[task.phase],
-            account.edge_entropy,
-            model.version if model else -1,
-            model.key if model else "",
-        )
+        account.is_closed = True
+        if self._tracing is not None:
+            self._tracing.end(task, account, status, self._world.now)
+        is_new = label in self._new_in[task.phase]
+        entropy = account.edge_entropy
+        self._asks_edge |= entropy == entropy  # NaN: it was not asked
+        if answer is None:
+            self._task_row(
+                self._label, task, status, nan, account, "", uploaded, label, -1, seen, is_new,
+                entropy, -1, "",
+            )  # fmt: skip
+        else:
+            model = answer.by.model
+            self._task_row(
+                self._label, task, status, self._world._now, account, self._tiers[answer.at],
+                uploaded, label, answer.label, seen, is_new, entropy, model.version, model.key,
+            )  # fmt: skip
 
     # The end --------------------------------------------------------------------------------
 
@@ -274,7 +365,24 @@ class Arm:
                 f"{self._label}: {self._n_generated} tasks arrived, rows say {counts}"
             )
         background_j = sum(ledger.total_j for ledger in self._ledgers)
-        check_energy(self._world, self._charged_j + background_j)
+        tasks_j = self._recorder.charged_j(self._label)
+        check_energy(self._world, tasks_j + background_j)
+
+    def _write_batteries(self) -> None:
+        for name, battery in self._faults.batteries.items():
+            battery.check()
+            self._recorder.add(
+                "batteries",
+                strategy=self._label,
+                node=name,
+                capacity_j=battery.capacity_j,
+                initial_j=battery.initial_j,
+                final_j=battery.charge_j,
+                charged_j=battery.in_j,
+                drawn_j=battery.out_j,
+                n_depleted=battery.n_depleted,
+                down_s=battery.switch.down_s,
+            )
 
     def _write_energy(self, window: MeterWindow) -> None:
         for row in window.rows():
@@ -320,16 +428,18 @@ class Arm:
             )
 
     def _probe(self, device: str, deployment: Deployment) -> None:
-        system = self._system
-        scores = probe(
-            deployment.model,
-            system.first["cloud"],
-            system.predictors["edge"],
-            system.predictors["cloud"],
-            system.pools.probe,
-            system.data.labels,
-            self._strategy.offloads,
-        )
+        system, model = self._system, deployment.model
+        scores = self._scores.get(model.key)  # devices start with one version
+        if scores is None:
+            scores = self._scores[model.key] = probe(
+                model,
+                system.first["cloud"],
+                system.predictors["edge"],
+                system.predictors["cloud"],
+                system.pools.probe,
+                system.data.labels,
+                self._strategy.offloads,
+            )
         self._recorder.add(
             "probe",
             strategy=self._label,
@@ -348,3 +458,7 @@ class Arm:
     def _phase_at(self, t_s: float) -> int:
         phase = int(np.searchsorted(self._system.phase_ends, t_s, side="right"))
         return min(phase, self._system.schedule.n_phases - 1)
+
+
+def _end_of_background(flow: Flow) -> None:
+    """Let a background generator end; one that did not catch a `FlowError` does no more."""

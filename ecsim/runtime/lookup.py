@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ecsim.costs.cards import cards
+from pathlib import Path
+
+from ecsim.costs.cards import all_cards, cards, user_cards
 from ecsim.records.metrics import METRICS
 from ecsim.scenario.load import Loaded
 from ecsim.scenario.lookup import RegistryLookup
@@ -10,7 +12,12 @@ from ecsim.scenario.lookup import RegistryLookup
 
 def lookup() -> RegistryLookup:
     """Give the look-up that the scenario loader needs; plugins registered so far are in it."""
-    return RegistryLookup(cards("devices"), cards("links"), METRICS)
+    return RegistryLookup(cards("devices"), cards("links"), METRICS, _names)
+
+
+def _names(path: Path) -> dict[str, list[str]]:
+    found = user_cards(path)
+    return {"device_card": list(found["devices"]), "link_card": list(found["links"])}
 
 
 def constants_used(loaded: Loaded) -> dict[str, dict[str, object]]:
@@ -19,14 +26,15 @@ def constants_used(loaded: Loaded) -> dict[str, dict[str, object]]:
     if scenario.costs.name == "published":
         chosen = [cards("published")[scenario.costs.params.table]]
     else:
-        devices, links = cards("devices"), cards("links")
+        file = scenario.cards.path if scenario.cards else None
+        devices, links = all_cards("devices", file), all_cards("links", file)
         chosen = [devices[node.card] for node in scenario.topology.nodes.values()]
         hosts = [node.host or devices[node.card].host for node in scenario.topology.nodes.values()]
         chosen += [devices[host] for host in hosts if host]
         chosen += [links[link.card] for link in scenario.topology.links]
-        if scenario.energy.boundary == "op":
+        if scenario.energy.boundary in ("op", "op_memory"):
             chosen += cards("operations").values()
-    return {
+    used: dict[str, dict[str, object]] = {
         f"{card.name}.{name}": {
             "value": constant.text,
             "source": constant.source,
@@ -35,13 +43,25 @@ def constants_used(loaded: Loaded) -> dict[str, dict[str, object]]:
         for card in chosen
         for name, constant in card.constants.items()
     }
+    for card in chosen:
+        if card.calibration is not None:
+            used[f"{card.name}.calibration"] = {
+                "value": f"held-out error {card.calibration.held_out_error:.1%}",
+                "source": card.calibration.source,
+                "assumed": False,
+            }
+    return used
 
 
-def source_of(path: tuple[str | int, ...], value: object) -> str:
-    """Say where the figures behind a card's name come from; empty for anything else."""
+def source_of(path: tuple[str | int, ...], value: object, file: Path | None = None) -> str:
+    """Say where the figures behind a card's name come from; empty for anything else.
+
+    `file` is that of the scenario's own cards.
+    """
     kinds = {"card": ("devices", "links"), "host": ("devices",), "table": ("published",)}
     for kind in kinds.get(str(path[-1]), ()):
-        card = cards(kind).get(str(value))
+        own = file if kind in ("devices", "links") else None
+        card = all_cards(kind, own).get(str(value))
         if card is not None:
             return "; ".join(
                 f"{name} {constant.text}{' (assumed)' if constant.assumed else ''}: "

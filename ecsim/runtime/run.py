@@ -79,7 +79,9 @@ def run_scenario(
             progress.note("no task arrived: the run is empty")
         if decorate is not None:
             decorate(summary, writer.path)
-        return writer.commit(_manifest(loaded, system, digest, plugins, summary, started), summary)
+        manifest = _manifest(loaded, system, digest, plugins, summary, started)
+        manifest["engines"] = {label: result.engine for label, result in results.items()}
+        return writer.commit(manifest, summary)
 
 
 def in_order(entries: Iterable[StrategyEntry]) -> list[StrategyEntry]:
@@ -135,6 +137,7 @@ def _manifest(
         "assertions": check_assertions(loaded, summary),
         "boundary": system.costs.boundary,
         "constants": constants_used(loaded),
+        "warnings": system.warnings,
         "horizon_s": system.horizon_s,
         "warmup_s": scenario.run.warmup,
         "class_groups": [list(group) for group in system.schedule.groups],

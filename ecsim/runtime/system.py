@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from ecsim.collab.updates import UpdatePolicy
 from ecsim.core import registry
 from ecsim.core.errors import DataError, ScenarioError, UserError
 from ecsim.core.types import Batch, ModelRef, Plan, Task, Work
-from ecsim.costs.cards import cards
+from ecsim.costs.cards import Card, all_cards
 from ecsim.costs.model import CostModel, EngineCost
 from ecsim.learning import recipes
 from ecsim.learning.cache import ArtefactCache
@@ -24,38 +26,34 @@ from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture
 from ecsim.learning.versions import VersionStore
 from ecsim.learning.weights import file_digest
+from ecsim.runtime.engines import at_operating_point
+from ecsim.runtime.network import LinkPlan, link_plans, link_warnings
 from ecsim.runtime.progress import Progress
+from ecsim.scenario.engine import Serving
 from ecsim.scenario.load import Loaded
 from ecsim.scenario.models import Predictions, TrainedModel
 from ecsim.scenario.schema import Scenario
+from ecsim.scenario.topology import member_of
+from ecsim.streams.arrivals import Arrivals, PerDevice
+from ecsim.streams.blocks import TaskBlock
 from ecsim.streams.datasets import Dataset, read_npz
 from ecsim.streams.pools import Pools, split
 from ecsim.streams.schedule import Schedule
-from ecsim.streams.tasks import phase_ends, task_stream
+from ecsim.streams.tasks import phase_ends, task_blocks, tasks_of, time_of_task
 
 _MOST_TASKS = 1e9
-_RANK = {"end": 0, "edge": 1, "cloud": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """A node to be: its name, tier, prices, and the rate and service of its other tenants."""
+    """A node to be: its name, tier, prices, service, and the jobs of its other tenants."""
 
     name: str
     tier: str
     inference: EngineCost
     host: EngineCost | None
+    serving: Serving
     background: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LinkPlan:
-    """A link to be, for the kernel's topology."""
-
-    near: tuple[str, ...]
-    far: str
-    shared: bool
-    rates: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +88,26 @@ class System:
         object.__setattr__(self, "devices", devices)
 
     @property
+    def warnings(self) -> list[str]:
+        """What a reader of the run's figures should know about the constants behind them."""
+        if self.scenario.costs.name == "published":
+            return []  # the links' cards play no part
+        return link_warnings(self.scenario, _cards(self.scenario, "links"))
+
+    @cached_property
     def horizon_s(self) -> float:
-        """Time at which arrivals stop."""
-        return float(self.phase_ends[-1])
+        """Time at which arrivals stop.
+
+        With ``run.tasks`` it lies just after the last of them; raises `UserError` when fewer
+        arrive.
+        """
+        run, stream = self.scenario.run, self.scenario.stream
+        if run.tasks is None:
+            return run.horizon or self.schedule.n_phases * stream.phase
+        found = time_of_task(run.tasks, self.devices, self.arrivals(), self.scenario.seeds.world)
+        if found is None:
+            raise UserError(f"expected as many tasks as arrive at most, got {run.tasks}")
+        return math.nextafter(found, math.inf)
 
     @cached_property
     def phase_ends(self) -> npt.NDArray[np.float64]:
@@ -111,21 +126,57 @@ class System:
 
     def tasks(self) -> Iterator[Task]:
         """Give the stream of tasks; the same on each call."""
+        deadline_s = self.scenario.stream.deadline
+        return chain.from_iterable(
+            tasks_of(block, self.devices, self.payload_bytes, deadline_s)
+            for block in self.task_blocks()
+        )
+
+    def timed_tasks(self) -> Iterator[tuple[float, Task]]:
+        """Give the same stream with its times, for a world to be fed."""
+        deadline_s = self.scenario.stream.deadline
+        return chain.from_iterable(
+            zip(
+                block.t_arrive_s.tolist(),
+                tasks_of(block, self.devices, self.payload_bytes, deadline_s),
+                strict=True,
+            )
+            for block in self.task_blocks()
+        )
+
+    def task_blocks(self) -> Iterator[TaskBlock]:
+        """Give the same stream as blocks of columns."""
         stream = self.scenario.stream
-        arrivals = registry.resolve("arrivals", stream.arrivals.name)(stream.arrivals.params)
-        return task_stream(
+        return task_blocks(
             self.devices,
-            arrivals=arrivals,
+            arrivals=self.arrivals(),
             schedule=self.schedule,
             phase_s=stream.phase,
             samples=self.pools.stream,
             labels=self.data.labels,
-            payload_bytes=self.payload_bytes,
             world_seed=self.scenario.seeds.world,
             data_seed=self.scenario.seeds.data,
             allocation=stream.allocation,
-            deadline_s=stream.deadline,
+            horizon_s=self.horizon_s,
         )
+
+    def arrivals(self) -> Arrivals:
+        """Give the arrival process; raises `UserError` when it names devices there are not."""
+        entry = self.scenario.stream.arrivals
+        arrivals: Arrivals = registry.resolve("arrivals", entry.name)(entry.params)
+        if isinstance(arrivals, PerDevice):
+            arrivals.check_devices(self.devices)
+        return arrivals
+
+    def check_run(self, loaded: Loaded) -> None:
+        """Raise `ScenarioError` where arrivals and run control do not fit the rest."""
+        with _at(loaded, ("stream", "arrivals")):
+            self.arrivals()
+        with _at(loaded, ("run", "tasks")):
+            horizon_s = self.horizon_s
+        with _at(loaded, ("run", "warmup")):
+            if self.scenario.run.warmup >= horizon_s:
+                raise UserError(f"expected less than the horizon of {horizon_s:g} s")
 
 
 def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> System:
@@ -160,7 +211,14 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         pools=pools,
         schedule=schedule,
         nodes=tuple(_nodes(loaded, costs)),
-        links=tuple(_links(scenario, costs, scenario.stream.payload or data.sample_bytes)),
+        links=tuple(
+            link_plans(
+                loaded,
+                costs,
+                scenario.stream.payload or data.sample_bytes,
+                _cards(scenario, "links"),
+            )
+        ),
         costs=costs,
         versions=versions,
         predictors={"edge": edge_predictor, "cloud": cloud_predictor},
@@ -168,7 +226,8 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         update=models.update(),
         compute=compute,
     )
-    _check_times_and_engines(loaded, system)
+    system.check_run(loaded)
+    _check_tasks_and_engines(loaded, system)
     return system
 
 
@@ -192,13 +251,10 @@ def _refuse_what_has_no_effect(loaded: Loaded) -> None:
         raise ScenarioError(problems)
 
 
-def _check_times_and_engines(loaded: Loaded, system: System) -> None:
+def _check_tasks_and_engines(loaded: Loaded, system: System) -> None:
     scenario = system.scenario
     problems = []
-    if scenario.run.warmup >= system.horizon_s:
-        message = f"expected less than the run's {system.horizon_s:g} s"
-        problems.append(loaded.problem(("run", "warmup"), message))
-    rate = getattr(scenario.stream.arrivals.params, "rate", 0.0)
+    rate = getattr(system.arrivals(), "mean_per_s", 0.0)
     expected = rate * system.horizon_s * len(system.devices)
     if expected > _MOST_TASKS:
         message = f"expected at most {_MOST_TASKS:.0e} tasks in the run, got about {expected:.1e}"
@@ -239,7 +295,10 @@ class _Models:
         self._compute = compute
         self._versions = versions
         self._seed = self._scenario.seeds.train
-        self._oracle = Oracle(versions, data.images, (pools.stream, pools.probe), compute)
+        self._oracle = Oracle(
+            versions, data.images, (pools.stream, pools.probe), compute,
+            with_operations=_is_calibrated(self._scenario),
+        )  # fmt: skip
 
     def cloud(self) -> tuple[ModelRef, Predictor]:
         """Give the cloud's version: all classes."""
@@ -314,7 +373,9 @@ class _Models:
                 self._versions, architecture, learner, parent, plan, batch, self._data.images, what
             )
 
-        return UpdatePolicy(entry.when, entry.while_updating, entry.buffer, learner, add)
+        return UpdatePolicy(
+            entry.when, entry.while_updating, entry.buffer, learner, add, entry.only_while_charging
+        )
 
     def _architecture(self, spec: TrainedModel) -> Architecture:
         return Architecture(spec.name, spec.params, self._data.images.shape[1:])
@@ -353,38 +414,33 @@ def _read_logits(spec: Predictions, shape: tuple[int, int]) -> Any:
 
 
 def _nodes(loaded: Loaded, costs: CostModel) -> Iterator[NodePlan]:
-    devices = cards("devices")
+    devices = _cards(loaded.scenario, "devices")
     for name, node in loaded.scenario.topology.expanded():
         card = devices[node.card]
-        inference = costs.engine(card, node.tier)
+        group = (member_of(name) or (name, 0))[0]
+        with _at(loaded, ("topology", "nodes", group, "card")):
+            inference = costs.engine(card, node.tier)
         host_card = node.host or (None if inference.can_train else card.host)
+        host = costs.engine(devices[host_card], node.tier) if host_card else None
         yield NodePlan(
             name,
             node.tier,
-            inference,
-            costs.engine(devices[host_card], node.tier) if host_card else None,
+            at_operating_point(inference, node),
+            at_operating_point(host, node) if host else None,
+            node,
             (node.background.rate, node.background.service) if node.background else None,
         )
 
 
-def _links(scenario: Scenario, costs: CostModel, payload_bytes: float) -> Iterator[LinkPlan]:
-    table = cards("links")
-    tiers = {name: node.tier for name, node in scenario.topology.expanded()}
-    for link in scenario.topology.links:
-        rates = costs.link(
-            table[link.card],
-            payload_bytes=payload_bytes,
-            up_bit_per_s=link.uplink,
-            down_bit_per_s=link.downlink,
-            latency_s=link.latency,
-        )
-        near, far = (scenario.topology.members(end) for end in link.between)
-        if _RANK[tiers[near[0]]] > _RANK[tiers[far[0]]]:
-            near, far = far, near  # up is towards the cloud, in whichever order they are written
-        for position, end in enumerate(far):
-            others = near[:position] if near == far else near  # within a group: each pair once
-            if others:
-                yield LinkPlan(tuple(others), end, link.shared, rates)
+def _cards(scenario: Scenario, kind: str) -> dict[str, Card]:
+    return all_cards(kind, scenario.cards.path if scenario.cards else None)
+
+
+def _is_calibrated(scenario: Scenario) -> bool:
+    """Give whether a node's device, or the computer it is attached to, was measured."""
+    devices = _cards(scenario, "devices")
+    nodes = scenario.topology.nodes.values()
+    return any(devices[node.card].calibration is not None for node in nodes)
 
 
 @contextmanager

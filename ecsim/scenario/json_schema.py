@@ -28,6 +28,12 @@ def json_schema(lookup: Lookup) -> dict[str, Any]:
         "description": "file or files laid under this one; relative to this file",
         "anyOf": [{"type": "string"}, texts],
     }
+    schema["$defs"]["Topology"]["properties"]["graph"] = {
+        "description": "GraphML or GML file whose nodes and edges, with their attributes as keys, "
+        "are laid under `nodes` and before `links`",
+        "type": "string",
+    }
+    schema["$defs"]["Topology"]["required"] = []  # a graph has nodes and links
     derived = {"seeds", "energy"}
     schema["required"] = [key for key in schema["required"] if key not in derived]
     schema["$defs"]["Seeds"].pop("required")

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from ecsim.core.errors import Problem, ScenarioError
 from ecsim.scenario.checks import check
 from ecsim.scenario.dump import dump
+from ecsim.scenario.graph import lay_graph
 from ecsim.scenario.include import Reader
-from ecsim.scenario.lookup import Lookup
+from ecsim.scenario.lookup import Lookup, RegistryLookup
 from ecsim.scenario.messages import sentence
 from ecsim.scenario.override import override
 from ecsim.scenario.schema import Scenario
@@ -23,6 +24,7 @@ from ecsim.scenario.section import AT_KEY, Context
 from ecsim.scenario.tree import DEFAULT, Origin, Path, Tree
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
+_GRAPH = "topology.graph"
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,20 @@ def load(
     if tree is None or not reader.is_whole:
         raise ScenarioError(_sorted(reader.problems, reader.files))
     problems = list(reader.problems)
+    for key in (key for key in overrides if key == _GRAPH):
+        problems += override(tree, key, overrides[key])
+    problems += lay_graph(tree, file.parent)  # so that the others may name its nodes
     for key, value in overrides.items():
-        problems += override(tree, key, value)
+        problems += override(tree, key, value) if key != _GRAPH else []
     data = tree.plain()
     found: list[Problem] = []
     scenario: Scenario | None = None
     try:
+        lookup = _with_cards(lookup, data, file.parent)
         context = Context(lookup, file.resolve().parent)
         scenario = Scenario.model_validate(data, context=context)
+    except ScenarioError as error:  # the cards: names in the scenario cannot be judged without
+        raise ScenarioError([*problems, *error.problems]) from None
     except ValidationError as error:
         found += _from_validation(error, tree)
     found += [_located(tree, where, message) for where, message in check(data, lookup)]
@@ -87,6 +95,15 @@ def load(
         raise ScenarioError(_sorted(problems, reader.files))
     origins = {where: _origin(tree, where) for where, _ in leaves(dump(scenario))}
     return Loaded(scenario, file, MappingProxyType(origins), tree)
+
+
+def _with_cards(lookup: Lookup, data: Any, folder: pathlib.Path) -> Lookup:
+    """Let the look-up know the cards of the file that the scenario names, if it can."""
+    name = data.get("cards")
+    if not isinstance(name, str) or not isinstance(lookup, RegistryLookup):
+        return lookup
+    path = folder / name
+    return lookup.with_cards(path) if path.is_file() else lookup  # the schema reports the rest
 
 
 def leaves(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

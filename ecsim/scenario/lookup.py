@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from ecsim.core import registry
+
+CardReader = Callable[[Path], Mapping[str, Iterable[str]]]
 
 
 class Lookup(Protocol):
@@ -34,6 +37,7 @@ class RegistryLookup:
     ----------
     device_cards, link_cards : names of the cards.
     metrics : metric paths such as ``latency_s.p95``.
+    read_cards : gives the names of the cards in a user's file, by kind of card.
     """
 
     def __init__(
@@ -41,9 +45,20 @@ class RegistryLookup:
         device_cards: Iterable[str] = (),
         link_cards: Iterable[str] = (),
         metrics: Iterable[str] = (),
+        read_cards: CardReader | None = None,
     ):
+        self._read_cards = read_cards
         self._cards = {"device_card": sorted(device_cards), "link_card": sorted(link_cards)}
         self._metrics = tuple(metrics)
+
+    def with_cards(self, path: Path) -> RegistryLookup:
+        """Give a look-up that also knows the cards of a user's file.
+
+        Raises `ScenarioError` for what is wrong in the file.
+        """
+        more = self._read_cards(path) if self._read_cards else {}
+        names = {kind: [*known, *more.get(kind, ())] for kind, known in self._cards.items()}
+        return RegistryLookup(names["device_card"], names["link_card"], self._metrics)
 
     def names(self, kind: str) -> list[str]:
         """Give the names of a kind, sorted."""

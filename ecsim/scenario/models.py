@@ -80,8 +80,14 @@ class Update(Plugin):
     registry: ClassVar[str] = "update"
     noun: ClassVar[str] = "update method"
 
-    when: Literal["end_of_phase", "buffer_full"] = Field(
-        default="end_of_phase", description="what starts an update"
+    when: Literal["end_of_phase", "buffer_full", "charging"] = Field(
+        default="end_of_phase",
+        description="what starts an update; charging: the begin of a window in which the device's "
+        "battery is charged",
+    )
+    only_while_charging: bool = Field(
+        default=False,
+        description="whether an update waits until the device's battery is being charged",
     )
     while_updating: Literal["share", "offline", "idle_only"] = Field(
         default="share", description="how inference goes on during an update"

@@ -48,7 +48,9 @@ def params_spec(params: type[Any]) -> Mapping[str, Param]:
 def _spec(params: Hashable) -> Mapping[str, Param]:
     assert isinstance(params, type)
     hints = get_type_hints(params, include_extras=True)
-    docs = _attributes(inspect.getdoc(params) or "")
+    docs: dict[str, str] = {}
+    for base in reversed(params.__mro__):
+        docs |= _attributes(inspect.cleandoc(base.__doc__ or ""))
     return {
         field.name: Param(
             adapter=_adapter(hints[field.name]),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ecsim.core.randomness import SEED_NAMES, derive_seed
 from ecsim.core.units import Seconds
+from ecsim.scenario.files import File
 from ecsim.scenario.models import Learning, Models
 from ecsim.scenario.plugin import Plugin
 from ecsim.scenario.section import Context, Section
@@ -52,7 +53,8 @@ class Energy(Section):
     """What is counted as energy."""
 
     boundary: str = Field(
-        description="op (arithmetic) or device (the whole board); by default the cost model's"
+        description="op (arithmetic), op_memory (and memory traffic), device (the whole board) or "
+        "wall (and its share of the building); by default the cost model's"
     )
 
 
@@ -72,12 +74,49 @@ class Compute(Section):
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="number format")
 
 
+def _until_done(value: Any) -> Any:
+    return None if value == "until done" else value
+
+
 class RunSection(Section):
     """The measured window."""
 
     warmup: Annotated[Seconds, Field(ge=0)] = Field(
         default=0.0, description="time at the start that is left out of every figure"
     )
+    horizon: Annotated[Seconds, Field(gt=0)] | None = Field(
+        default=None,
+        description="time at which arrivals and the window end; by default with the last phase, "
+        "which a longer horizon prolongs",
+    )
+    tasks: Annotated[int, Field(ge=1, le=10**9)] | None = Field(
+        default=None, description="number of tasks after which they end, instead of a horizon"
+    )
+    engine: Literal["auto", "event", "vectorised"] = Field(
+        default="auto",
+        description="how it is simulated: event by event, all tasks of a stage at once "
+        "(vectorised), or auto: vectorised where that gives the same",
+    )
+    drain: Annotated[Annotated[Seconds, Field(ge=0)] | None, BeforeValidator(_until_done)] = Field(
+        default=None,
+        description="time after the horizon in which tasks may still be answered, or 'until done'",
+    )
+    probe: Annotated[Seconds, Field(gt=0)] | None = Field(
+        default=None, description="distance of the readings in series.parquet; by default none"
+    )
+    trace: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="how many of the first tasks are in spans.parquet, with all updates"
+    )
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.horizon is not None and self.tasks is not None:
+            raise ValueError("expected either horizon or tasks, got both")
+        if self.horizon is not None and self.horizon <= self.warmup:
+            raise ValueError(
+                f"expected a horizon after the warm-up of {self.warmup:g} s, got {self.horizon:g} s"
+            )
+        return self
 
 
 class Scenario(Section):
@@ -87,6 +126,9 @@ class Scenario(Section):
     name: Annotated[str, AfterValidator(_run_name)] = Field(description="name of the scenario")
     seed: Seed = Field(default=0, description="seed from which the others are derived")
     seeds: Seeds = Field(description="one seed for each kind of randomness")
+    cards: File | None = Field(
+        default=None, description="file of device and link cards of your own"
+    )
     data: Data = Field(description="the data set")
     stream: Stream = Field(description="the tasks")
     topology: Topology = Field(description="nodes and links")

@@ -11,27 +11,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 
 from ecsim.collab.context import Context
-from ecsim.collab.routines import ask_cloud, learn_on_device
-from ecsim.collab.strategy import Background, Serving, Strategy
+from ecsim.collab.routines import Asking, ask, learn_on_device
+from ecsim.collab.strategy import Background, Serving, Strategy, Way
 from ecsim.core.types import Answer, Prediction, Task
-from ecsim.core.units import Bytes
 
 
 @dataclass(frozen=True)
-class EccSnnParams:
-    """Parameters of ECC-SNN.
+class EccSnnParams(Asking):
+    """Parameters of ECC-SNN, and how it asks the cloud.
 
     Attributes
     ----------
     threshold : delta of Eq. 4; a normalised entropy above it sends the sample to the cloud.
-    reply : size of the cloud's answer, label and logits.
     """
 
     threshold: Annotated[float, Interval(ge=0.0, le=1.0)] = 0.3
-    reply: Annotated[Bytes, Ge(0)] = 100.0
 
 
 class EccSnn(Strategy[EccSnnParams]):
@@ -44,9 +41,14 @@ class EccSnn(Strategy[EccSnnParams]):
         edge = yield ctx.infer(task.device, task)
         if not self.offloads(edge):
             return Answer(edge.label, at=task.device, by=edge)
-        answer = yield from ask_cloud(task, ctx, self.params.reply)
-        ctx.buffer(task.device).put(task.sample_id, answer.by)
+        answer = yield from ask(task, ctx, self.params, edge)
+        if answer.by is not edge:
+            ctx.buffer(task.device).put(task.sample_id, answer.by)
         return answer
+
+    def way(self) -> Way | None:
+        """Give Algorithm 1's way; none where a time-out or a retry may change it."""
+        return Way(True, self.params.reply) if self.params.is_plain else None
 
     def offloads(self, edge: Prediction) -> bool:
         """Whether the sample is ambiguous to the device (Eq. 4 and 13)."""

@@ -7,7 +7,7 @@ at which that strategy deployed them.
 from __future__ import annotations
 
 from ecsim.collab.context import Context
-from ecsim.collab.strategy import NoParams, Serving, Strategy
+from ecsim.collab.strategy import NoParams, Serving, Strategy, Way
 from ecsim.core.types import Answer, Prediction, Task
 
 
@@ -20,6 +20,10 @@ class EdgeOnly(Strategy[NoParams]):
         """Infer on the device and return its answer."""
         edge = yield ctx.infer(task.device, task)
         return Answer(edge.label, at=task.device, by=edge)
+
+    def way(self) -> Way:
+        """Give the device's inference, and no more."""
+        return Way(asks_device=True)
 
     def offloads(self, edge: Prediction) -> bool:
         """Say no, always."""

@@ -10,27 +10,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 
 from ecsim.collab.context import Context
-from ecsim.collab.routines import ask_cloud, learn_on_device
+from ecsim.collab.routines import Asking, ask, learn_on_device
 from ecsim.collab.strategy import Background, Serving, Strategy
 from ecsim.core.types import Answer, Task
-from ecsim.core.units import Bytes
 
 
 @dataclass(frozen=True)
-class RandomOffloadParams:
-    """Parameters of random offloading.
+class RandomOffloadParams(Asking):
+    """Parameters of random offloading, and how it asks the cloud.
 
     Attributes
     ----------
     rate : probability of an upload, or ``match LABEL``.
-    reply : size of the cloud's answer, label and logits.
     """
 
     rate: Annotated[float, Interval(ge=0.0, le=1.0)] | str = 0.5
-    reply: Annotated[Bytes, Ge(0)] = 100.0
 
     def __post_init__(self) -> None:
         if isinstance(self.rate, str) and not self.rate.startswith("match "):
@@ -51,8 +48,9 @@ class RandomOffload(Strategy[RandomOffloadParams]):
         edge = yield ctx.infer(task.device, task)
         if not self._draw(task, ctx):
             return Answer(edge.label, at=task.device, by=edge)
-        answer = yield from ask_cloud(task, ctx, self.params.reply)
-        ctx.buffer(task.device).put(task.sample_id, answer.by)
+        answer = yield from ask(task, ctx, self.params, edge)
+        if answer.by is not edge:
+            ctx.buffer(task.device).put(task.sample_id, answer.by)
         return answer
 
     def background(self, ctx: Context) -> Iterable[Background]:

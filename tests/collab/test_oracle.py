@@ -49,7 +49,10 @@ def test_chunks_equal_single_calls_of_the_deployed_weights(versions):
         np.testing.assert_allclose(found.logits, alone.logits[0], rtol=TOLERANCE, atol=TOLERANCE)
         assert found.label == REF.classes[int(alone.logits[0].argmax())]
         assert found.work == Work(
-            macs=alone.macs[0], sops=alone.sops[0], neuron_updates=alone.neuron_updates[0]
+            macs=alone.macs[0],
+            sops=alone.sops[0],
+            neuron_updates=alone.neuron_updates[0],
+            bytes_moved=alone.bytes_moved[0],
         )
         assert 0.0 <= found.normalized_entropy <= 1.0
 

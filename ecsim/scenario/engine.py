@@ -1,0 +1,106 @@
+"""How a node's engine serves: units, order of service, limits, batches and speed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ecsim.core.units import Seconds
+from ecsim.scenario.section import Section
+
+Kind = Literal["inference", "training", "background"]
+KINDS: tuple[Kind, ...] = ("inference", "background", "training")
+
+Point = Annotated[tuple[int, float], Field(strict=False)]
+Positive = Field(gt=0)
+
+
+def _rising(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    if not points or points[0] != (1, 1.0):
+        raise ValueError("expected [size, factor] pairs that begin with [1, 1]")
+    for (size, factor), (later, larger) in pairwise(points):
+        if later <= size or not factor <= larger:
+            raise ValueError(
+                f"expected sizes that increase and factors that do not decrease, got "
+                f"[{later}, {larger:g}] after [{size}, {factor:g}]"
+            )
+    return points
+
+
+Curve = Annotated[tuple[Point, ...], Field(strict=False), AfterValidator(_rising)]
+
+
+class Batch(Section):
+    """Requests that an accelerator serves together."""
+
+    max: Annotated[int, Field(ge=1)] = Field(description="requests in the largest batch")
+    timeout: Annotated[Seconds, Field(ge=0)] = Field(
+        default=0.0, description="how long the first request of a smaller batch waits for more"
+    )
+    latency: Curve = Field(
+        description="time of a batch as [size, factor] pairs from [1, 1] on, in multiples of that "
+        "of one request; linear between and beyond them"
+    )
+    energy: Curve | None = Field(
+        default=None, description="energy of a batch likewise; by default as its time"
+    )
+
+
+class Level(Section):
+    """An operating point (DVFS): fractions of the card's speed and of its busy power."""
+
+    speed: Annotated[float, Positive] = Field(description="fraction of the normal speed")
+    power: Annotated[float, Positive] = Field(description="fraction of the normal busy power")
+
+
+class Serving(Section):
+    """The keys of a node that say how its engine serves."""
+
+    servers: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=1, description="requests (or batches) that the engine serves at once"
+    )
+    discipline: Literal["fifo", "priority", "preemptive", "sharing"] = Field(
+        default="fifo",
+        description="order of service: as they come, by `order` (preemptive: interrupting what is "
+        "lower), or all at once at a part of the speed",
+    )
+    order: Annotated[tuple[Kind, ...], Field(strict=False)] | None = Field(
+        default=None,
+        description="kinds of work from first to last, for priority and preemptive; by default "
+        "inference, background, training",
+    )
+    capacity: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="requests that the engine holds, waiting or served; one more is refused",
+    )
+    batch: Batch | None = Field(default=None, description="serve requests in batches")
+    slowdown: Annotated[float, Field(ge=1)] = Field(
+        default=1.0,
+        description="factor by which other processes prolong all work on the node, at its power",
+    )
+    level: Level | None = Field(default=None, description="operating point of the node")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        is_ranked = self.discipline in ("priority", "preemptive")
+        if self.order is not None:
+            if not is_ranked:
+                raise ValueError(
+                    f"expected no order where the discipline is {self.discipline}: it knows none"
+                )
+            if sorted(self.order) != sorted(KINDS):
+                raise ValueError(
+                    f"expected an order of {', '.join(KINDS)}, got {', '.join(self.order)}"
+                )
+        if self.batch is not None and self.discipline != "fifo":
+            raise ValueError("expected batches with the discipline fifo: they are served in order")
+        return self
+
+    @property
+    def ranks(self) -> dict[Kind, int]:
+        """The place of each kind of work in the order of service; equal where there is none."""
+        if self.discipline not in ("priority", "preemptive"):
+            return dict.fromkeys(KINDS, 0)
+        return {kind: rank for rank, kind in enumerate(self.order or KINDS)}
