@@ -79,7 +79,10 @@ class Oracle:
         operations = self._operations.get(model.key)
         works = (
             Work(
-                macs=macs, sops=sops, neuron_updates=updates, bytes_moved=moved,
+                macs=macs,
+                sops=sops,
+                neuron_updates=updates,
+                bytes_moved=moved,
                 operations=operations,
             )
             for macs, sops, updates, moved in zip(

@@ -167,7 +167,7 @@ def accuracy_against_cur(summary: Summary) -> Figure:
     axes.set_ylabel("stream accuracy")
     axes.set_xlim(-0.03, 1.03)
     low, high = axes.get_ylim()
-    axes.set_ylim(math.floor(10 * low) / 10, math.ceil(10 * high) / 10)
+    axes.set_ylim(math.floor(10 * low) / 10, min(math.ceil(10 * high) / 10, 1.02))
     return figure
 
 

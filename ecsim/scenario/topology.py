@@ -126,9 +126,7 @@ class Link(Section):
     weight: Annotated[float, Positive] = Field(
         default=1.0, description="length of the link where `routing` is weight"
     )
-    trace: Trace | None = Field(
-        default=None, description="rates and latency over time from a file"
-    )
+    trace: Trace | None = Field(default=None, description="rates and latency over time from a file")
     changes: Annotated[tuple[Change, ...], Field(strict=False), AfterValidator(rising)] = Field(
         default=(), description="changes of rates and latency at known times"
     )

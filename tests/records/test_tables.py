@@ -7,9 +7,7 @@ ALL = (*TABLES, *WATCHED)
 
 def test_the_dictionary_explains_every_column_of_every_table():
     sections = dictionary().split("## ")[1:]
-    assert [section.splitlines()[0] for section in sections] == [
-        f"{t.name}.parquet" for t in ALL
-    ]
+    assert [section.splitlines()[0] for section in sections] == [f"{t.name}.parquet" for t in ALL]
     for table, section in zip(ALL, sections, strict=True):
         lines = [line for line in section.splitlines() if line.startswith("| `")]
         assert len(lines) == len(table.columns)

@@ -90,3 +90,33 @@ def test_weights_of_the_user_are_served_as_they_are(simulate, tmp_path):
     assert run.manifest["trainings"][0]["what"] == "weights of mine.pt"
     assert set(run.tasks["model_version"]) == {0}
     assert run.tasks["seen"].all()  # the file says that they know all ten classes
+
+
+BATTERY = {"capacity": "2 Wh", "charging": {"power": "20 W", "every": "20 s", "for": "6 s"}}
+
+
+@pytest.mark.parametrize(
+    "update", [{"when": "charging"}, {"when": "end_of_phase", "only_while_charging": True}]
+)
+def test_updates_that_wait_for_the_charger(simulate, update):
+    """Charging windows open at 0, 20, 40, ... s; phases end at 15, 30 and 45 s."""
+    run = simulate(
+        learning=learning(**update),
+        topology={
+            "nodes": {
+                "cam": {"count": 2, "tier": "edge", "card": "darwin3", "battery": BATTERY},
+                "cloud": {"tier": "cloud", "card": "rtx3090"},
+            },
+            "links": [{"between": ["cam", "cloud"], "card": "wifi_2012", "radio": False}],
+        },
+        stream={
+            "schedule": {"kind": "class_incremental", "base_classes": 4, "increment": 2},
+            "phase": "15 s",
+            "arrivals": {"kind": "poisson", "rate": "4 /s"},
+            "payload": "60 kB",
+        },
+    )
+    starts = run.updates["t_start_s"].to_numpy()
+    assert len(starts) >= 4
+    assert (starts % 20.0 < 6.0).all()
+    assert (starts >= 15.0).all()
