@@ -13,7 +13,7 @@ from ecsim.core.errors import ScenarioError
 # (what is replaced in the valid scenario, by what, line:column, path, words)
 TABLE = [
     ("phase: 60 s", "phse: 60 s", "6:3", "stream.phse", "unknown key, did you mean 'phase'?"),
-    ("seed: 7", "zzz: 7", "2:1", "zzz", "unknown key, expected one of assert, cards, compute, costs"),
+    ("seed: 7", "zzz: 7", "2:1", "zzz", "unknown key, expected one of assert, cards, compute"),
     ("threshold: 0.3", "treshold: 0.3", "18:21", "strategies[0].treshold", "mean 'threshold'?"),
     ("{name: edge_only}", "{name: edge_only, x: 1}", "19:23", "strategies[1].x", "unknown key"),
     ("name: small\n", "", "1:1", "name", "missing; expected: name of the scenario"),
