@@ -47,8 +47,12 @@ def finish(process, code=0):
 
 def test_another_process_with_another_hash_seed_gives_the_same_tables(write_scenario, tmp_path):
     path = write_scenario(**TRAINED)
-    for name, hash_seed in (("a", "1"), ("b", "2")):
-        finish(start(path, tmp_path / name, tmp_path / f"cache-{name}", hash_seed))
+    runs = [
+        start(path, tmp_path / name, tmp_path / f"cache-{name}", hash_seed)
+        for name, hash_seed in (("a", "1"), ("b", "2"))
+    ]
+    for process in runs:
+        finish(process)
     one, two = (ecsim.load("small", tmp_path / name) for name in ("a", "b"))
     assert len(one.updates) > 0
     for table in TABLES:

@@ -14,11 +14,18 @@ from ecsim.records.tables import dictionary
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 EXECUTED = [page for page in PAGES if page.parent.name in ("tutorial", "how-to")]
+LONG = ("watch-a-run",)
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
 
 
-@pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.stem in LONG else [], id=page.stem)
+        for page in EXECUTED
+    ],
+)
 def test_page_runs(page, tmp_path, monkeypatch):
     """Files first, as a reader has them before him, then code and commands in their order."""
     monkeypatch.chdir(tmp_path)

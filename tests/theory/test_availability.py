@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import exp
 
 import numpy as np
+import pytest
 from replications import check
 
 from ecsim.core.errors import Down
@@ -114,6 +115,7 @@ def breakdown_queue(arrival, service, fail, repair):
     return float(sum((k // 2) * share for k, share in enumerate(shares)))
 
 
+@pytest.mark.slow
 def test_a_queue_whose_server_breaks_down_and_resumes():
     """M/M/1 with breakdowns, after which a job goes on: mean sojourn by Little's law."""
     arrival, service, fail, repair, n_jobs = 0.4, 1.0, 0.1, 0.5, 24_000

@@ -60,14 +60,16 @@ def test_mm1k_loss():
     check(lost(station(capacity=k), rate, exponential), theory, seed=21, n=40)
 
 
-@pytest.mark.parametrize("kind", ["M", "D"])
+@pytest.mark.parametrize("kind", ["M", pytest.param("D", marks=pytest.mark.slow)])
 def test_erlang_b(kind):
     """M/G/c/c: the loss depends on the mean service only."""
     draw = {"M": exponential, "D": constant}[kind]
     check(lost(station(4, capacity=4), 3.0, draw), erlang_b(3.0, 4), seed=22, n=40)
 
 
-@pytest.mark.parametrize("kind", ["M", "D", "H"])
+@pytest.mark.parametrize(
+    "kind", ["D", *(pytest.param(kind, marks=pytest.mark.slow) for kind in "MH")]
+)
 def test_sharing_does_not_depend_on_the_distribution(kind):
     """M/G/1-PS: mean stay = E[S] / (1 - rho), whatever the distribution."""
     draw = {"M": exponential, "D": constant, "H": lambda rng, n: hyperexponential(rng, 1.0, n)}
@@ -98,6 +100,7 @@ def test_sharing_is_fair_to_every_size():
     check(replicate, [size / (1.0 - rate) for size in sizes], seed=24)
 
 
+@pytest.mark.slow
 def test_sharing_two_units():
     """M/M/2-PS holds as many jobs as M/M/2."""
     rate = 1.4
@@ -172,6 +175,7 @@ def test_batches_that_close_when_full_or_after_a_time_out():
     check(replicate, theory, seed=27)
 
 
+@pytest.mark.slow
 def test_bulk_service_queue():
     """One unit that takes what waits, up to 4, for an exponential time: Bailey's queue.
 

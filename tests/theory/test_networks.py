@@ -52,6 +52,7 @@ def test_tandem():
     check(replicate, 1.0 / (1.0 - rate) + 1.0 / (1.0 / second - rate), seed=41)
 
 
+@pytest.mark.slow
 def test_burke():
     """The output of M/M/1 is Poisson and forgets: P(stay > t) in the next queue is as if alone."""
     rate, second, at = 0.6, 1.0, 3.0

@@ -113,6 +113,7 @@ def test_mm1_distribution_of_the_stay():
     check(replicate, [exp(-(1.0 - rate) * t) for t in at], seed=7, n=40)
 
 
+@pytest.mark.slow
 def test_training_in_idle_times_is_a_vacation():
     """M/G/1 with multiple vacations of d: the wait grows by d / 2.
 
@@ -142,6 +143,7 @@ def train(engine, step_s, steps):
     yield Train(engine, step_s * steps, 0.0, steps, mode="idle_only")
 
 
+@pytest.mark.slow
 def test_half_the_speed_doubles_the_work():
     """M/M/1 at a level of speed 1/2 and power 1/4: sojourn 1 / (mu / 2 - lambda), energy a half."""
     rate = 0.3

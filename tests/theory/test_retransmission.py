@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from replications import BOUND, N, check, z_score
 
 from ecsim.core.errors import Lost
@@ -67,6 +68,7 @@ def test_mean_time_of_a_message_that_is_repeated_at_once():
     check(replicate, 1.0 / (1.0 - p), seed=41)
 
 
+@pytest.mark.slow
 def test_mean_time_and_energy_with_back_off_and_a_last_attempt():
     p, loss = 0.4, Loss(0.4, 0.25, 1.5, 5)
 
