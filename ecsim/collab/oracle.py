@@ -12,8 +12,6 @@ from ecsim.core.entropy import normalized_entropy
 from ecsim.core.types import FloatArray, IntArray, ModelRef, Operations, Prediction, Work
 from ecsim.learning.compute import Compute
 from ecsim.learning.versions import VersionStore
-from ecsim.models import work as counting
-from ecsim.models.calls import operations_of
 
 
 class Predictor(Protocol):
@@ -71,6 +69,9 @@ class Oracle:
         return found
 
     def _run(self, model: ModelRef, chunk: IntArray, known: dict[int, Prediction]) -> None:
+        from ecsim.models import work as counting
+        from ecsim.models.calls import operations_of
+
         net = self._versions.net(model)
         with self._compute.active():
             counted = counting.predict(net, self._images[chunk])

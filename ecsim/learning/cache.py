@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-import torch
+from typing import IO, TYPE_CHECKING, Any
 
 from ecsim.core.errors import StoreError
-from ecsim.models.incremental import IncrementalNet
+
+if TYPE_CHECKING:
+    import torch
+
+    from ecsim.models.incremental import IncrementalNet
 
 Warn = Callable[[str], None]
 
@@ -135,6 +137,8 @@ class ArtefactCache:
             _remove(path)
 
     def _read(self, key: str, check: Callable[[Artefact], object]) -> Artefact | None:
+        import torch
+
         try:
             stored: dict[str, Any] = torch.load(
                 self._path(key), map_location="cpu", weights_only=True
@@ -153,6 +157,8 @@ class ArtefactCache:
             return None
 
     def _write(self, key: str, artefact: Artefact) -> None:
+        import torch
+
         stored = {
             "key": key,
             "digest": _digest(artefact.state),
@@ -186,6 +192,8 @@ def default_folder() -> Path:
 
 
 def _digest(state: dict[str, torch.Tensor]) -> str:
+    import torch
+
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].contiguous()

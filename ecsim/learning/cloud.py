@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Gt
-from torch.nn import functional as F
 
 from ecsim.core.types import IntArray
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
-from ecsim.learning.training import Effort, batch_mode, train
-from ecsim.models.incremental import IncrementalNet
+
+if TYPE_CHECKING:
+    from ecsim.models.incremental import IncrementalNet
 
 
 class CloudTraining:
@@ -56,6 +56,10 @@ class CloudTraining:
         ----------
         images, labels : the samples, (N, C, H, W) and (N,); labels are global class ids.
         """
+        from torch.nn import functional as F
+
+        from ecsim.learning.training import Effort, batch_mode, train
+
         p = self.params
         compute.put(net)
         batch_mode(net, len(labels))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import torch
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Literal
 
 from ecsim.core.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class Compute:
     """The execution that results depend on, bit for bit.
 
     fp32 on a CPU with one thread is the reproducible default. Nothing is seeded here.
+    torch is imported when something is computed, not before.
 
     Attributes
     ----------
@@ -35,6 +38,8 @@ class Compute:
         """`cpu` or `cuda`; raise `UserError` when a GPU is asked for and there is none."""
         if self.device == "cpu":
             return "cpu"
+        import torch
+
         found = torch.cuda.is_available()
         if self.device == "cuda" and not found:
             raise UserError("compute.device: cuda is asked for, but torch finds no GPU; use auto")
@@ -43,11 +48,13 @@ class Compute:
     @property
     def tag(self) -> str:
         """What a content hash needs to know of the execution, torch's version included."""
-        return f"torch {torch.__version__}/{self.kind}/{self.precision}/{self.threads}"
+        return f"torch {metadata.version('torch')}/{self.kind}/{self.precision}/{self.threads}"
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Compute this way inside the block; the caller's settings come back afterwards."""
+        import torch
+
         threads = torch.get_num_threads()
         cudnn: Any = torch.backends.cudnn
         flags = cudnn.deterministic, cudnn.benchmark
@@ -69,10 +76,14 @@ class Compute:
         """Move a network to where it is trained."""
         net.to(self.kind)
         if self.precision == "bf16":
+            import torch
+
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def tensor(self, array: Any) -> torch.Tensor:
         """Copy an array to where it is used; images (N, C, H, W) are laid out for the precision."""
+        import torch
+
         tensor = torch.as_tensor(array).to(self.kind)
         if self.precision == "bf16" and tensor.ndim == 4:
             return tensor.to(memory_format=torch.channels_last)

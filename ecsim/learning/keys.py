@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,9 @@ import ecsim.learning
 import ecsim.models
 from ecsim.core import registry
 from ecsim.learning.compute import Compute
-from ecsim.models.incremental import IncrementalNet
+
+if TYPE_CHECKING:
+    from ecsim.models.incremental import IncrementalNet
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,10 @@ from ecsim.learning.setup import JointDistillation
 from ecsim.learning.update import Learner
 from ecsim.learning.versions import Recipe, VersionStore
 from ecsim.learning.weights import file_digest, load_weights
-from ecsim.models.incremental import IncrementalNet
-from ecsim.models.work import param_bytes
 from ecsim.streams.datasets import Dataset
+
+if TYPE_CHECKING:
+    from ecsim.models.incremental import IncrementalNet
 
 
 def cloud_version(
@@ -94,6 +96,8 @@ def weights_version(
     compute: Compute,
 ) -> ModelRef:
     """Add a first version with a user's own weights; the file is read, and checked, at once."""
+    from ecsim.models.work import param_bytes
+
     net = load_weights(path, architecture, classes)
     digest = file_digest(path)
     key = content_key(
@@ -124,4 +128,6 @@ def update_version(
 
 
 def _first(role: str, key: str, architecture: Architecture, classes: tuple[int, ...]) -> ModelRef:
+    from ecsim.models.work import param_bytes
+
     return ModelRef(role, 0, key, classes, param_bytes(architecture.build((classes,))))

@@ -6,24 +6,22 @@ import copy
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from annotated_types import Ge, Gt
-from torch import Tensor
-from torch.nn import functional as F
 
 from ecsim.core.randomness import derive_seed
 from ecsim.core.types import Batch, ModelRef, Plan, Work
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture, content_key
-from ecsim.learning.losses import logit_loss
-from ecsim.learning.training import Effort, batch_mode, train
-from ecsim.models.incremental import IncrementalNet
-from ecsim.models.work import dense_macs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ecsim.models.incremental import IncrementalNet
 
 
 class Learner(Protocol):
@@ -83,6 +81,9 @@ class SelfDistillation:
     def __init__(
         self, params: Params, architecture: Architecture, train_seed: int, compute: Compute
     ):
+        from ecsim.learning.training import Effort
+        from ecsim.models.work import dense_macs
+
         self.params = params
         self._compute = compute
         self._architecture = architecture
@@ -141,6 +142,12 @@ class SelfDistillation:
         ----------
         images : all images of the data set, indexed by sample id.
         """
+        import torch
+        from torch.nn import functional as F
+
+        from ecsim.learning.losses import logit_loss
+        from ecsim.learning.training import batch_mode, train
+
         p, compute = self.params, self._compute
         labels, n_old = batch.labels[plan.rows], len(net.classes)
         # not from the key, which another torch or an edited comment changes

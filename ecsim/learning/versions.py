@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ecsim.core.errors import EcsimError
 from ecsim.core.types import ModelRef
 from ecsim.learning.cache import Artefact, ArtefactCache
 from ecsim.learning.keys import Architecture
-from ecsim.models.incremental import IncrementalNet
+
+if TYPE_CHECKING:
+    from ecsim.models.incremental import IncrementalNet
 
 Progress = Callable[[str, float | None], None]
 

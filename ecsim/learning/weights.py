@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ecsim.core.errors import DataError
 from ecsim.learning.keys import Architecture
-from ecsim.models.incremental import IncrementalNet
+
+if TYPE_CHECKING:
+    from ecsim.models.incremental import IncrementalNet
 
 
 def file_digest(path: Path) -> str:
@@ -36,6 +36,8 @@ def load_weights(path: Path, architecture: Architecture, classes: Sequence[int])
     ------
     DataError : when the file is unreadable, or does not fit the architecture.
     """
+    import torch
+
     try:
         stored: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds; each means: not a weight file

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecsim.records.tables import ENERGY, PROBE, QUEUES, TASKS, UPDATES, Column, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROW_GROUP = 65_536
 _TYPES = {

@@ -106,6 +106,17 @@ def test_help_and_import_load_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_models_known_by_tables_need_no_network_library(write_scenario, tmp_path):
+    code = (
+        "import sys, ecsim; ecsim.run(sys.argv[1], out=sys.argv[2])\n"
+        "heavy = {'torch', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    command = [sys.executable, "-c", code, str(write_scenario()), str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_plugin_strategy_runs(write_scenario, tmp_path):
     plugin = tmp_path / "mine.py"
     plugin.write_text(

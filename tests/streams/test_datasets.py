@@ -34,6 +34,14 @@ def test_digits():
     assert names("data") == ["digits", "npz"] and resolve("data", "digits") is Digits
 
 
+def test_digits_are_those_that_scikit_learn_gives():
+    from sklearn.datasets import load_digits
+
+    data, right = Digits(Digits.Params()).load(), load_digits()
+    assert (data.images[:, 0] * 8 + 8 == right.images).all()
+    assert (data.labels == right.target).all()
+
+
 def test_npz_of_bytes_and_of_floats(tmp_path):
     grey = small() | {"x": np.full((6, 4, 4), 255, np.uint8)}
     data = saved(tmp_path, **grey).load()
