@@ -3,10 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from ecsim.api import load_plugins
 from ecsim.core.errors import StrategyError
+from ecsim.runtime.lookup import lookup
 from ecsim.runtime.run import run_scenario
+from ecsim.scenario import scenario_hash
+from ecsim.scenario.dump import files_of
+from ecsim.scenario.load import load
 
 FIVE = [
     {"name": "random_offload", "rate": "match ecc_snn"},  # before its reference, on purpose
@@ -252,6 +257,30 @@ def test_a_run_is_named_after_the_content_of_its_files_too(write_scenario, tmp_p
     second = run_scenario(path, out=tmp_path / "runs")
     assert first.path != second.path
     assert first.manifest["files_sha256"] != second.manifest["files_sha256"]
+
+
+@pytest.mark.parametrize("of", ["stream", "topology"])
+def test_a_trace_enters_a_runs_identity_by_its_content(write_scenario, tmp_path, of):
+    """The scenario is the same text throughout; only the CSV file that it names changes."""
+    arrivals = {"kind": "trace", "path": "trace.csv", "column": "t"}
+    rates = {"file": "trace.csv", "every": "1 s", "uplink": "t"}
+
+    def name_of(*rows):
+        (tmp_path / "trace.csv").write_text("\n".join(["t", *map(str, rows), ""]))
+        path = write_scenario()
+        sections = yaml.safe_load(path.read_text())
+        if of == "stream":
+            sections["stream"]["arrivals"] = arrivals
+        else:
+            sections["topology"]["links"][0]["trace"] = rates
+        path.write_text(yaml.safe_dump(sections))
+        loaded = load(path, lookup=lookup())
+        assert [file.text for file in files_of(loaded.scenario)].count("trace.csv") == 1
+        return scenario_hash(loaded.scenario)
+
+    first = name_of(1, 2, 3)
+    assert name_of(1, 2, 4) != first
+    assert name_of(1, 2, 3) == first
 
 
 def test_other_tenants_slow_the_cloud_and_change_nothing_else(write_scenario, tmp_path):
