@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ecsim.core.types import ModelRef, Work
 from ecsim.kernel import Engine, Node
-from ecsim.kernel.battery import Charger
+from ecsim.kernel.charger import Charger
 
 if TYPE_CHECKING:
     from ecsim.collab.oracle import Predictor

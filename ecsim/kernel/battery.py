@@ -2,10 +2,12 @@
 
 Between two reservations on a node its power is a known, piecewise constant function of time:
 idle power is always there, services and transfers have known begins and ends, radios known tails,
-charging known windows. The time at which the charge reaches the cut-off follows in
-closed form. It is worked out anew, once per moment, when something is reserved on the node or
-falls out; an entry on the heap stands for the next depletion or restart, and is stale when a later
-one was made.
+charging known windows. Where the end of a service is not known (engines with events, media that
+messages share) the power is constant until the next event there, and what was drawn is read from
+their books. The time at which the charge reaches the cut-off follows in closed form. It is
+worked out anew, once per moment, when something is reserved on the node, happens there or falls
+out; an entry on the heap stands for the next depletion or restart, and is stale when a later one
+was made.
 
 At the cut-off the node goes out like in any outage that loses its work, until the charging windows
 have brought the charge to the restart level. What one needs to know about the node's future is
@@ -15,63 +17,29 @@ charging pays first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from heapq import heappush
-from itertools import count, islice
+from itertools import islice
 from math import inf, isclose
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ecsim.core.errors import ConservationError
+from ecsim.kernel.charger import Charger
 from ecsim.kernel.disciplines import EventEngine
 from ecsim.kernel.line import Line
 from ecsim.kernel.meter import read_meters
 from ecsim.kernel.operations import Operation
 
 if TYPE_CHECKING:
+    from ecsim.kernel.medium import SharingChannel
+    from ecsim.kernel.meter import Meter
     from ecsim.kernel.node import Node
     from ecsim.kernel.outages import NodeSwitch
     from ecsim.kernel.world import World
 
+Source: TypeAlias = "Callable[[], tuple[float, float, float]]"  # J so far, W now, until when
 _N_WINDOWS = 32  # how many windows of charging it looks ahead, then it looks again
-
-
-@dataclass(frozen=True, slots=True)
-class Charger:
-    """Power into a battery within windows: given ones, periodic ones, or all the time.
-
-    Attributes
-    ----------
-    power_w : power, >= 0.
-    windows : (begin, end) in s, in order; None: periodic.
-    at_s, every_s, for_s : begin of the first window, their period and length; with an infinite
-        period there is one window.
-    """
-
-    power_w: float = 0.0
-    windows: tuple[tuple[float, float], ...] | None = None
-    at_s: float = 0.0
-    every_s: float = inf
-    for_s: float = inf
-
-    def is_on(self, t: float) -> bool:
-        """Whether `t` lies in a window."""
-        begin, end = next(self.after(t), (inf, inf))
-        return begin <= t < end
-
-    def after(self, t: float) -> Iterator[tuple[float, float]]:
-        """Give the windows that end after `t`, in order."""
-        if self.windows is not None:
-            yield from ((begin, end) for begin, end in self.windows if end > t)
-        elif self.every_s == inf:
-            if self.at_s + self.for_s > t:
-                yield self.at_s, self.at_s + self.for_s
-        else:
-            first = max(0, int((t - self.at_s) // self.every_s) - 1)
-            for number in count(first):
-                begin = self.at_s + number * self.every_s
-                if begin + self.for_s > t:
-                    yield begin, begin + self.for_s
 
 
 class Battery:
@@ -79,13 +47,13 @@ class Battery:
 
     Parameters
     ----------
-    node : its engines must be reservation servers without other tenants, its links no shared-rate
-        media.
+    node : where other tenants use an engine, it must be one with events.
     switch : takes the node down; it must lose its work.
     capacity_j, charge_j : size, and charge at the world's present time.
     cut_off_j, restart_j : charges at which the node goes out and works again.
     charger : what charges it.
-    before_s : horizon; from then on the battery is not looked at any more.
+    before_s : horizon; from then on the battery is not looked at any more. With other tenants on
+        the node a world without a horizon is never idle.
 
     Attributes
     ----------
@@ -96,7 +64,7 @@ class Battery:
     Raises
     ------
     ValueError
-        For an engine or link of another kind, or levels that are not in order.
+        For a reservation server with other tenants, or levels that are not in order.
     """
 
     def __init__(
@@ -144,22 +112,34 @@ class Battery:
         self._steps: list[tuple[float, float]] = []  # (time, change of power), in order
         self._lumps: list[tuple[float, float]] = []  # (time, energy), in order
         self._watt = 0.0
+        self._until_s = inf
         self._meters = [engine.meter for engine in node.engines.values()]
         self._meters += [node.transmitter, node.receiver]
+        self._sources: list[Source] = []
+        self._source_w = 0.0
         for engine in node.engines.values():
-            if isinstance(engine, EventEngine) or engine.background is not None:
+            if isinstance(engine, EventEngine):
+                self._sources.append(engine.draw)
+            elif engine.background is not None:
                 raise ValueError(
-                    f"battery of {node.name!r}: expected engines with a fifo queue "
-                    "and without other tenants"
+                    f"battery of {node.name!r}: expected an engine with events, as it has other "
+                    "tenants"
                 )
             engine.touched = self.touch
             engine.watch()
+        media: dict[tuple[SharingChannel, Meter], None] = {}
         for meter in (node.transmitter, node.receiver):
             for hop, *_ in meter.radios:
                 line = hop.line or Line(hop)
-                if line.sharing is not None:
-                    raise ValueError(f"battery of {node.name!r}: expected links with fifo media")
-                line.watchers += (self.touch,)
+                if line.sharing is None:
+                    line.watchers += (self.touch,)
+                else:
+                    line.watchers += (self._pass_message,)
+                    media[line.sharing, meter] = None
+        self._sources += [partial(medium.draw, meter) for medium, meter in media]
+        for medium in dict.fromkeys(medium for medium, _ in media):
+            medium.watchers += (self.touch,)
+        self._counted_j = sum(source()[0] for source in self._sources)
         switch.on_change.append(self.touch)
         world.batteries.append(self)
         self.touch()
@@ -167,7 +147,7 @@ class Battery:
     # When it is looked at -------------------------------------------------------------------
 
     def touch(self, operation: Operation | None = None) -> None:
-        """Hear that something was or will be reserved at this moment, or fell out."""
+        """Hear that something was or will be reserved at this moment, happened or fell out."""
         if operation is not None:
             self._open[operation] = None
             self._fresh.add(operation)
@@ -175,6 +155,15 @@ class Battery:
             # first of all that is due now, and after what made the reservation
             self._is_stale = True
             self._push(self.world._now, 0)
+
+        if self.world._now >= self.before_s:
+            for engine in self.node.engines.values():
+                if isinstance(engine, EventEngine):
+                    engine.touched = None  # it need not wake for other tenants any more
+
+    def _pass_message(self, message: Operation) -> None:
+        """Hear of a message to a shared medium, which keeps its books itself."""
+        self.touch()
 
     def _push(self, t: float, priority: int) -> None:
         self._eid = eid = self.world.next_id()
@@ -218,17 +207,24 @@ class Battery:
     def settle(self) -> None:
         """Bring charge and books up to the present time."""
         now = self.world._now
-        if now <= self._since_s:
-            return
-        for begin, end, watts in self._known(self._since_s, now):
-            self._pass(begin, end, watts)
-        while self._lumps and self._lumps[0][0] <= now:
-            joules = self._lumps.pop(0)[1]
-            self.out_j += joules
-            self.charge_j -= joules
-        while self._steps and self._steps[0][0] <= now:
-            self._watt += self._steps.pop(0)[1]
-        self._since_s = now
+        since = self._since_s
+        if now > since:
+            for begin, end, watts in self._known(since, now):
+                self._pass(begin, end, watts)
+            while self._lumps and self._lumps[0][0] <= now:
+                self._draw_at_once(self._lumps.pop(0)[1])
+            while self._steps and self._steps[0][0] <= now:
+                self._watt += self._steps.pop(0)[1]
+            self._since_s = now
+        if self._sources:
+            drawn_j = sum(source()[0] for source in self._sources)
+            # beyond what their power says: energy that was drawn in no time
+            self._draw_at_once(drawn_j - self._counted_j - self._source_w * (now - since))
+            self._counted_j = drawn_j
+
+    def _draw_at_once(self, joules: float) -> None:
+        self.out_j += joules
+        self.charge_j -= joules
 
     def _pass(self, begin: float, end: float, watts: float) -> None:
         """Let a stretch of constant power in and out pass."""
@@ -281,11 +277,16 @@ class Battery:
     def _plan(self, now: float) -> None:
         """Gather what the node's operations and radios draw from now on."""
         self._steps, self._lumps, self._watt = [], [], 0.0
+        self._source_w, self._until_s = 0.0, inf
         if self.switch.is_down:
             self._open.clear()
             self._fresh.clear()
             return
-        self._watt = sum(meter.idle_w for meter in self._meters)
+        for source in self._sources:
+            _joules, watts, until_s = source()
+            self._source_w += watts
+            self._until_s = min(self._until_s, until_s)
+        self._watt = sum(meter.idle_w for meter in self._meters) + self._source_w
         mine = set(self._meters)
         for operation in list(self._open):
             is_over = True
@@ -301,7 +302,7 @@ class Battery:
             if radio.meter.node == self.node.name:
                 if radio.ready_s > now:
                     self._step(now, radio.ready_s, radio.card.promotion_w)
-                if radio.busy_until_s > -inf:
+                if radio.busy_until_s > -inf and not radio.n_open:
                     begin, tail_s = max(now, radio.busy_until_s), radio.card.tail_s
                     self._step(begin, radio.busy_until_s + tail_s, radio.card.tail_w)
         self._steps.sort()
@@ -309,9 +310,7 @@ class Battery:
         while self._steps and self._steps[0][0] <= now:
             self._watt += self._steps.pop(0)[1]
         while self._lumps and self._lumps[0][0] <= now:
-            joules = self._lumps.pop(0)[1]
-            self.out_j += joules
-            self.charge_j -= joules
+            self._draw_at_once(self._lumps.pop(0)[1])
 
     def _add(self, now: float, begin: float, end: float, joules: float, is_fresh: bool) -> None:
         if end > begin:  # on top of idle power, which is drawn whether busy or not
@@ -330,7 +329,7 @@ class Battery:
         charge = self.charge_j
         lumps = iter(self._lumps)
         lump = next(lumps, (inf, 0.0))
-        horizon = min(self.before_s, self._last_s(now))
+        horizon = min(self.before_s, self._until_s, self._last_s(now))
         for begin, end, watts in self._known(now, horizon):
             net = self._charging_w(begin) - watts
             t = begin

@@ -7,9 +7,9 @@ still a reservation: `WorkClock.end` inverts the integral of the rate, exactly, 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import inf
+from math import inf, nextafter
 
 from ecsim.core.errors import UserError
 
@@ -78,6 +78,18 @@ class Steps:
             offset = 0.0
         i = bisect_right(times, max(0.0, offset)) - 1
         return i, origin + (times[i + 1] if i + 1 < len(times) else period)
+
+    def next_change(self, t: float) -> float:
+        """Give the time after `t` at which the next piece begins (infinity: never)."""
+        return max(self._piece(t)[1], nextafter(t, inf))  # a period's begin is rounded
+
+    def stretches(self, begin: float, end: float) -> Iterator[tuple[float, float, float]]:
+        """Give (begin, end, value) of each piece between two times."""
+        t = begin
+        while t < end:
+            until = min(self.next_change(t), end)
+            yield t, until, self.at(t)
+            t = until
 
     def mean(self) -> float:
         """Give the mean over a period; without one, the mean over the pieces before the last.

@@ -222,8 +222,6 @@ class EventEngine(Engine):
         self._accept(job, now)
         self._schedule()
         self._resume_later(finished)
-        if self.touched is not None:
-            self.touched()
 
     def _next_serial(self) -> int:
         self._serial += 1
@@ -255,8 +253,6 @@ class EventEngine(Engine):
         use.eid = 0
         self._start(now)
         self._schedule()
-        if self.touched is not None:
-            self.touched()
 
     def parked(self) -> list[Operation]:
         """Give the uses that wait or are served here, in the order in which they joined."""
@@ -310,9 +306,11 @@ class EventEngine(Engine):
         self._accept(job, t)
 
     def _schedule(self) -> None:
-        """Set the alarm for the next event; without a use inside nobody waits for one."""
+        """Set the alarm for the next event; without a use inside, or a battery, nobody waits."""
+        if self.touched is not None:
+            self.touched()
         alarm = self._alarm
-        if not self._jobs:
+        if not self._jobs and self.touched is None:
             alarm.eid = 0
             return
         t = min(self._next_s(), self._opens_s, self.next_background_s)
@@ -327,8 +325,6 @@ class EventEngine(Engine):
         finished: list[Use] = []
         self._run(self.world._now, True, finished)
         self._schedule()
-        if self.touched is not None:
-            self.touched()
         if len(finished) == 1:
             use = finished[0]
             use.waiter.wake(use)
@@ -413,8 +409,6 @@ class EventEngine(Engine):
         if not self._is_paused:
             self._go(now)
         self._schedule()
-        if self.touched is not None:
-            self.touched()
 
     def _shut(self, until_s: float) -> None:
         self._opens_s = max(until_s, self._opens_s) if self._is_shut else until_s
@@ -492,6 +486,20 @@ class EventEngine(Engine):
             for job in self._present()
             if job.use is not None and job.rank != WHEN_IDLE
         )
+
+    def draw(self) -> tuple[float, float, float]:
+        """Give the energy that it has drawn so far, its power, and how long it is known.
+
+        The power, on top of idle, holds until the engine's next event, of which `touched` hears.
+        """
+        now = self.world._now
+        t = min(self._next_s(), self._opens_s, self.next_background_s)
+        under_way_j = sum(joules for _job, _seconds, joules in self._served(now))
+        drawn_j = sum(self.meter.joules) + under_way_j
+        if not now < t < inf:
+            return drawn_j, 0.0, inf
+        by_then_j = sum(joules for _job, _seconds, joules in self._served(t))
+        return drawn_j, (by_then_j - under_way_j) / (t - now), inf
 
     def reserve(self, seconds: float, joules: float, state: int) -> tuple[float, float]:
         """Raise: what joins an event-driven engine does not know its end."""

@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ecsim.core.errors import FlowError, Lost
-from ecsim.kernel.meter import ACTIVE, Unserved
+from ecsim.kernel.meter import ACTIVE, Draw, Unserved
 from ecsim.kernel.operations import WASTED, correct
 
 if TYPE_CHECKING:
@@ -259,6 +259,16 @@ class Line:
         """Give the part of the present attempt's serialisation that lies after `now`."""
         seconds, size_bytes = self.left(travel, now)
         return self.parts(seconds, size_bytes) if seconds else []
+
+    def draws(self, begin: float, end: float) -> list[Draw]:
+        """Give what serialisation between two times draws at both ends, by pieces of the rate."""
+        assert self.clock is not None
+        found: list[Draw] = []
+        for since, until, bit_per_s in self.clock.stretches(begin, end):
+            seconds = until - since
+            parts = self.parts(seconds, seconds * bit_per_s / 8.0)
+            found += [(meter, since, until, joules) for meter, _state, _s, joules in parts]
+        return found
 
     def parts(self, seconds: float, size_bytes: float) -> list[Unserved]:
         """Give what so much serialisation books at both ends."""

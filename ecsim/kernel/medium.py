@@ -8,6 +8,7 @@ reaches a mark that is known at its start. One entry on the heap stands for the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from ecsim.kernel.meter import Unserved
 
 if TYPE_CHECKING:
     from ecsim.kernel.line import Line
+    from ecsim.kernel.meter import Meter
     from ecsim.kernel.operations import Travel
     from ecsim.kernel.world import World
 
@@ -44,10 +46,12 @@ class SharingChannel(Channel):
     Attributes
     ----------
     n_active : messages under way.
+    watchers : called when a message joins or leaves, which changes everybody's part (batteries).
     """
 
     __slots__ = (
         "_airtime_s", "_classes", "_next", "_serial", "_since_s", "eid", "n_active", "t",
+        "watchers",
     )  # fmt: skip
 
     def __init__(self, world: World, name: str) -> None:
@@ -59,6 +63,7 @@ class SharingChannel(Channel):
         self._serial = 0
         self._classes: dict[object, _Class] = {}
         self._next: _Class | None = None
+        self.watchers: tuple[Callable[[], None], ...] = ()
 
     def join(self, travel: Travel, line: Line, now: float) -> None:
         """Take a message; `Line.sent` is called when its last bit has left."""
@@ -73,6 +78,7 @@ class SharingChannel(Channel):
         entry = (mark, self._serial, travel, line, now, self._airtime_s)
         heappush(group.messages, entry)
         self._plan(now)
+        self._tell()
 
     def _advance(self, now: float) -> None:
         """Bring virtual work and airtime up to the present."""
@@ -111,8 +117,13 @@ class SharingChannel(Channel):
         self._remove(now)
         self._end(entry, airtime, now)
 
+    def _tell(self) -> None:
+        for watcher in self.watchers:
+            watcher()
+
     def _remove(self, now: float) -> None:
         self.n_active -= 1
+        self._tell()
         if self.n_active:
             self._plan(now)
             return
@@ -164,3 +175,29 @@ class SharingChannel(Channel):
                 served_bytes = min(travel.size_bytes, max(0.0, served_bytes))
                 parts += line.parts(-airtime, -served_bytes)
         return parts
+
+    def draw(self, meter: Meter) -> tuple[float, float, float]:
+        """Give the energy that its messages drew from a meter, their power, and until when.
+
+        The power holds until a message joins or leaves, of which `watchers` hear, or a rate
+        changes.
+        """
+        now = self.world._now
+        drawn_j = self._under_way_j(meter, now)
+        for hop in self.hops:
+            if hop.tx is meter:
+                drawn_j += hop.work_s * hop.tx_w + hop.bytes * hop.tx_j_per_byte
+            if hop.rx is meter:
+                drawn_j += hop.work_s * hop.rx_w + hop.bytes * hop.rx_j_per_byte
+        if not self.n_active:
+            return drawn_j, 0.0, inf
+        clocks = (group.line.clock for group in self._classes.values() if group.messages)
+        until = min((clock.next_change(now) for clock in clocks if clock is not None), default=inf)
+        t = min(self.t, until)
+        if t <= now:
+            return drawn_j, 0.0, until
+        more_j = self._under_way_j(meter, t) - self._under_way_j(meter, now)
+        return drawn_j, more_j / (t - now), until
+
+    def _under_way_j(self, meter: Meter, t: float) -> float:
+        return -sum(part[3] for part in self.unserved(t) if part[0] is meter)

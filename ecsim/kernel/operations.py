@@ -424,6 +424,8 @@ class Travel(Operation):
         begin = max(end - self._seconds, hop.channel.halted_until_s)
         if begin >= end:
             return []
+        if hop.line is not None and hop.line.clock is not None:
+            return hop.line.draws(begin, end)
         seconds = end - begin
         size_bytes = self.size_bytes * min(1.0, seconds / self._seconds)
         return [

@@ -13,7 +13,8 @@ from functools import partial
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Task
 from ecsim.kernel import After, Flow, Node, Topology, World
-from ecsim.kernel.battery import Battery, Charger
+from ecsim.kernel.battery import Battery
+from ecsim.kernel.charger import Charger
 from ecsim.kernel.outages import LinkSwitch, NodeSwitch, Outages, Throttle, drawn, sampler
 from ecsim.scenario.faults import Battery as BatterySection
 from ecsim.scenario.faults import Charging, Times

@@ -4,78 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from labs import Lab
 
-from ecsim.core.errors import Down, FlowError
+from ecsim.core.errors import Down
 from ecsim.kernel import (
     After,
     All,
     Background,
-    Engine,
     First,
     Ledger,
-    Link,
     MeterWindow,
     Node,
-    Topology,
     Train,
     Travel,
     Use,
     World,
     check_energy,
 )
-from ecsim.kernel.outages import LinkSwitch, NodeSwitch, Outages, Throttle, drawn, sampler
-
-
-class Lab:
-    """cam --8 kbit/s, 0.5 s--> cloud; npu and host on cam, npu on cloud; joules = 2 per second."""
-
-    def __init__(self, n_servers=1, keeps=False, keeps_link=False, shared=False):
-        self.world = world = World()
-        self.topology = topology = Topology(world)
-        self.npu = Engine(world, "cam", "npu", n_servers, idle_w=0.5)
-        self.host = Engine(world, "cam", "host", idle_w=0.25, can_train=True)
-        self.gpu = Engine(world, "cloud", "gpu", idle_w=3.0)
-        self.cam = Node(world, "cam", "edge", {"npu": self.npu, "host": self.host})
-        self.cloud = Node(world, "cloud", "cloud", {"gpu": self.gpu})
-        self.other = Node(world, "other", "edge", {})
-        for node in (self.cam, self.cloud, self.other):
-            topology.add_node(node)
-        link = Link("wifi", 8e3, 8e3, 0.5, near_tx_w=1.0, near_rx_w=0.5, shared=shared)
-        topology.connect(["cam", "other"], "cloud", link)
-        self.switch = NodeSwitch(world, self.cam, keeps)
-        self.cloud_switch = NodeSwitch(world, self.cloud, keeps)
-        channels = {hop.channel for hop in (*self.up, *self.down)}
-        self.link_switch = LinkSwitch(world, "wifi", channels, keeps_link)
-        self.ledgers = []
-        self.ends = []
-
-    @property
-    def up(self):
-        return self.topology.route("cam", "cloud")
-
-    @property
-    def down(self):
-        return self.topology.route("cloud", "cam")
-
-    def spawn_at(self, t, *operations):
-        def flow():
-            if t:
-                yield After(t)
-            yield from operations
-
-        self.ledgers.append(ledger := Ledger(3))
-        self.world.spawn(flow(), ledger, self.note, len(self.ends))
-        self.ends.append(None)
-        return ledger
-
-    def note(self, flow):
-        value = flow.value
-        self.ends[flow.item] = (self.world.now, value if isinstance(value, FlowError) else "ok")
-
-    def run(self):
-        self.world.run()
-        check_energy(self.world, sum(ledger.total_j for ledger in self.ledgers))
-        return [(t, "down" if isinstance(how, Down) else how) for t, how in self.ends]
+from ecsim.kernel.outages import NodeSwitch, Outages, Throttle, drawn, sampler
 
 
 def test_a_job_in_service_and_one_in_the_queue_end_when_the_outage_begins():
