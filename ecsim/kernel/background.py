@@ -73,6 +73,7 @@ class Background:
         server.background = self
         server.next_background_s = server.world._now + self._gaps[0]
         server.world.backgrounds.append(self)
+        server.watch()
 
     def _draw(self) -> None:
         self._gaps = self.rng.exponential(self.mean_gap_s, _BLOCK).tolist()

@@ -436,10 +436,10 @@ class EventEngine(Engine):
         self._schedule()
 
     def watch(self) -> None:
-        """Open again after an outage; call after a change of `down_error`."""
+        """Open again after an outage, and see to its alarm; see `FifoServer.watch`."""
         if self.down_error is None and self._is_shut and self._opens_s == inf:
             self._open(self.world._now)
-            self._schedule()
+        self._schedule()
 
     def block_until(self, end_s: float) -> None:
         """Start nothing before `end_s`; what is in service goes on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ecsim.core.errors import Down, FlowError
 from ecsim.kernel import After, Engine, Ledger, Link, Node, Topology, World, check_energy
+from ecsim.kernel.battery import Battery
 from ecsim.kernel.outages import LinkSwitch, NodeSwitch
 
 
@@ -76,3 +77,29 @@ class Lab:
         self.world.run()
         self.check()
         return self.outcomes
+
+
+class Powered(Lab):
+    """The usual world, with a battery on cam."""
+
+    def __init__(
+        self, capacity_j=10.0, before_s=1000.0, make_npu=Engine, n_servers=1, link=None, **battery
+    ):
+        super().__init__(n_servers, make_npu=make_npu, **link or {})
+        self.battery = Battery(
+            self.world, self.cam, self.switch, capacity_j, before_s=before_s, **battery
+        )
+        self.downs = []
+        self.switch.on_change.append(
+            lambda: self.downs.append((self.world.now, self.switch.is_down))
+        )
+
+    def run(self, until=None):
+        if until is None:
+            self.world.run()
+        else:
+            self.world.run_until(until)
+        self.battery.check()
+        if until is None:
+            self.check()
+        return self.downs

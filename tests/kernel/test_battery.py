@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from labs import Lab
+from labs import Powered
 
 from ecsim.kernel import (
     Background,
@@ -21,30 +21,6 @@ from ecsim.kernel import (
 from ecsim.kernel.battery import Battery
 from ecsim.kernel.charger import Charger
 from ecsim.kernel.outages import LinkSwitch, NodeSwitch, Outages, Throttle
-
-
-class Powered(Lab):
-    """The usual world, with a battery on cam."""
-
-    def __init__(self, capacity_j=10.0, before_s=1000.0, make_npu=Engine, link=None, **battery):
-        super().__init__(make_npu=make_npu, **link or {})
-        self.battery = Battery(
-            self.world, self.cam, self.switch, capacity_j, before_s=before_s, **battery
-        )
-        self.downs = []
-        self.switch.on_change.append(
-            lambda: self.downs.append((self.world.now, self.switch.is_down))
-        )
-
-    def run(self, until=None):
-        if until is None:
-            self.world.run()
-        else:
-            self.world.run_until(until)
-        self.battery.check()
-        if until is None:
-            self.check()
-        return self.downs
 
 
 def test_idle_power_alone_empties_it():
