@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import exp
 
 import numpy as np
-import pytest
-from replications import check
+from replications import backlog, check
 
 from ecsim.core.errors import Down
 from ecsim.kernel import After, Engine, Node, Use, World
@@ -115,10 +114,9 @@ def breakdown_queue(arrival, service, fail, repair):
     return float(sum((k // 2) * share for k, share in enumerate(shares)))
 
 
-@pytest.mark.slow
 def test_a_queue_whose_server_breaks_down_and_resumes():
     """M/M/1 with breakdowns, after which a job goes on: mean sojourn by Little's law."""
-    arrival, service, fail, repair, n_jobs = 0.4, 1.0, 0.1, 0.5, 24_000
+    arrival, service, fail, repair, n_jobs = 0.4, 1.0, 0.1, 0.5, 14_000
 
     def replicate(rng, stretch):
         up, down = Draws(rng, 1.0 / fail), Draws(rng, 1.0 / repair)
@@ -140,6 +138,7 @@ def test_a_queue_whose_server_breaks_down_and_resumes():
         # the load of each stretch of the run explains most of its queue
         controls = [services.mean() - 1.0 / service, gaps.mean() - 1.0 / arrival]
         controls += [up.deviation_s / world.now, down.deviation_s / world.now]
+        controls += backlog(arrival, times, services, 2.0)
         return float(np.mean(sojourns[500:])), controls
 
     check(replicate, breakdown_queue(arrival, service, fail, repair) / arrival, seed=93)

@@ -9,13 +9,13 @@ from math import exp, factorial
 
 import numpy as np
 import pytest
-from replications import check, hyperexponential, poisson, run
+from replications import HYPER_SECOND_MOMENT, backlog, check, hyperexponential, poisson, run
 from scipy import integrate
 from scipy.optimize import brentq
 
 from ecsim.kernel import Batcher, RankedUse, SharingServer, Station
 
-N_JOBS, N_WARM = 10_000, 500
+N_JOBS, N_WARM = 5_000, 300
 
 
 def station(n_servers=1, **options):
@@ -26,7 +26,7 @@ def sharing(n_servers=1):
     return lambda world: SharingServer(world, "a", "x", n_servers)
 
 
-def lost(make, rate, draw, n_jobs=N_JOBS):
+def lost(make, rate, draw, controls=lambda times, services: (), n_jobs=N_JOBS):
     """Give a replication: share of the jobs that are refused."""
 
     def replicate(rng, stretch):
@@ -35,8 +35,7 @@ def lost(make, rate, draw, n_jobs=N_JOBS):
         stays, server = run(make, times, services * stretch)
         refused = np.isnan(stays)
         assert server.n_refused == refused.sum()
-        controls = (gap, services.mean() - 1.0) if draw is exponential else (gap,)
-        return refused[N_WARM:].mean(), controls
+        return refused[N_WARM:].mean(), (gap, services.mean() - 1.0, *controls(times, services))
 
     return replicate
 
@@ -57,32 +56,35 @@ def erlang_b(offered, c):
 def test_mm1k_loss():
     rate, k = 0.8, 5
     theory = (1.0 - rate) * rate**k / (1.0 - rate ** (k + 1))
-    check(lost(station(capacity=k), rate, exponential), theory, seed=21, n=40)
+
+    def all_held(times, services):
+        return backlog(rate, times, services, 2.0)
+
+    replicate = lost(station(capacity=k), rate, exponential, all_held, 6_000)
+    check(replicate, theory, seed=21, n=40)
 
 
-@pytest.mark.parametrize("kind", ["M", pytest.param("D", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["M", "D"])
 def test_erlang_b(kind):
     """M/G/c/c: the loss depends on the mean service only."""
     draw = {"M": exponential, "D": constant}[kind]
     check(lost(station(4, capacity=4), 3.0, draw), erlang_b(3.0, 4), seed=22, n=40)
 
 
-@pytest.mark.parametrize(
-    "kind", ["D", *(pytest.param(kind, marks=pytest.mark.slow) for kind in "MH")]
-)
+@pytest.mark.parametrize("kind", ["D", "M", "H"])
 def test_sharing_does_not_depend_on_the_distribution(kind):
     """M/G/1-PS: mean stay = E[S] / (1 - rho), whatever the distribution."""
     draw = {"M": exponential, "D": constant, "H": lambda rng, n: hyperexponential(rng, 1.0, n)}
-    rate = 0.5
+    rate, second = 0.5, {"D": 1.0, "M": 2.0, "H": HYPER_SECOND_MOMENT}[kind]
 
     def replicate(rng, stretch):
         times, gap = poisson(rng, rate, N_JOBS)
         services = draw[kind](rng, N_JOBS)
         stays, _ = run(sharing(), times, services * stretch)
-        controls = (gap,) if kind == "D" else (gap, services[N_WARM:].mean() - 1.0)
-        return stays[N_WARM:].mean(), controls
+        first_come = backlog(rate, times, services, second)
+        return stays[N_WARM:].mean(), (gap, services[N_WARM:].mean() - 1.0, *first_come)
 
-    check(replicate, 1.0 / (1.0 - rate), seed=23, n=32 if kind == "H" else 24)
+    check(replicate, 1.0 / (1.0 - rate), seed=23, n=48 if kind == "H" else 24)
 
 
 def test_sharing_is_fair_to_every_size():
@@ -93,14 +95,14 @@ def test_sharing_is_fair_to_every_size():
         times, gap = poisson(rng, rate, N_JOBS)
         services = np.where(rng.random(N_JOBS) < 2.0 / 3.0, 0.5, 2.0)
         stays, _ = run(sharing(), times, services * stretch)
+        controls = gap, services[N_WARM:].mean() - 1.0, *backlog(rate, times, services, 1.5)
         services[:N_WARM] = 0.0
         means = [stays[services == size].mean() for size in sizes]
-        return means, (gap, services[N_WARM:].mean() - 1.0)
+        return means, controls
 
     check(replicate, [size / (1.0 - rate) for size in sizes], seed=24)
 
 
-@pytest.mark.slow
 def test_sharing_two_units():
     """M/M/2-PS holds as many jobs as M/M/2."""
     rate = 1.4
@@ -109,9 +111,10 @@ def test_sharing_two_units():
         times, gap = poisson(rng, rate, N_JOBS)
         services = exponential(rng, N_JOBS)
         stays, _ = run(sharing(2), times, services * stretch)
-        return stays[N_WARM:].mean(), (gap, services.mean() - 1.0)
+        single = backlog(rate, times, services / 2.0, 0.5, 0.5)
+        return stays[N_WARM:].mean(), (gap, services.mean() - 1.0, *single)
 
-    check(replicate, 1.0 / (1.0 - (rate / 2.0) ** 2), seed=25)
+    check(replicate, 1.0 / (1.0 - (rate / 2.0) ** 2), seed=25, n=28)
 
 
 LOW, HIGH = 0.3, 0.4  # rates of the two classes
@@ -141,7 +144,8 @@ def test_priorities(preempts):
         low, high = services[is_low].mean() - 1.0, services[~is_low].mean() - 1.0
         counted, is_low = stays[N_WARM:], is_low[N_WARM:]
         means = counted[~is_low].mean(), counted[is_low].mean()
-        return means, (gap, low, high, ranks.mean() - LOW / both)
+        first_come = backlog(both, times, services, 2.0)
+        return means, (gap, low, high, ranks.mean() - LOW / both, *first_come)
 
     check(replicate, theory, seed=26, n=32)
 
@@ -168,34 +172,35 @@ def test_batches_that_close_when_full_or_after_a_time_out():
         return Batcher(world, "a", "x", 100, max_size=largest, timeout_s=timeout_s, latency=latency)
 
     def replicate(rng, stretch):
-        times, gap = poisson(rng, rate, N_JOBS)
-        stays, _ = run(make, times, np.full(N_JOBS, stretch))
+        times, gap = poisson(rng, rate, N_JOBS // 2)
+        stays, _ = run(make, times, np.full(N_JOBS // 2, stretch))
         return stays[N_WARM:].mean(), (gap,)
 
     check(replicate, theory, seed=27)
 
 
-@pytest.mark.slow
 def test_bulk_service_queue():
     """One unit that takes what waits, up to 4, for an exponential time: Bailey's queue.
 
     The number that wait behind a busy unit is geometric with the root r < 1 of
     mu r^(b+1) - (lambda + mu) r + lambda = 0.
     """
-    rate, largest = 2.0, 4
+    rate, largest, n_jobs = 2.8, 4, 8_000
     root = brentq(lambda r: r ** (largest + 1) - (rate + 1.0) * r + rate, 0.01, 0.98)
     busy = 1.0 / (1.0 / rate + 1.0 / (1.0 - root))  # probability that the unit is busy, none waits
     theory = busy * root / (1.0 - root) ** 2 / rate + 1.0
 
     def replicate(rng, stretch):
-        times, gap = poisson(rng, rate, N_JOBS)
-        draws = iter(rng.exponential(stretch, N_JOBS + 1).tolist())
+        times, gap = poisson(rng, rate, n_jobs)
+        draws = rng.exponential(1.0, n_jobs + 1)
+        coming = iter((draws * stretch).tolist())
 
         def make(world):
-            drawn = lambda n: next(draws)  # noqa: E731
+            drawn = lambda n: next(coming)  # noqa: E731
             return Batcher(world, "a", "x", max_size=largest, latency=drawn, energy=float)
 
-        stays, _ = run(make, times, np.ones(N_JOBS))
-        return stays[N_WARM:].mean(), (gap,)
+        stays, _ = run(make, times, np.ones(n_jobs))
+        drawn = draws[: n_jobs + 1 - len(list(coming))]
+        return stays[N_WARM:].mean(), (gap, (drawn - 1.0).sum() / n_jobs)
 
-    check(replicate, theory, seed=28, n=40)
+    check(replicate, theory, seed=28, n=32)

@@ -7,6 +7,8 @@ Source: W. Fischer and K. Meier-Hellstern, "The Markov-modulated Poisson process
 Performance Evaluation 18, 1993: mean rate and the variance of counts of a two-state MMPP.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,9 @@ def process(factor=1.0):
     )
 
 
+@cache
 def times(factor, seed, horizon_s=HORIZON_S):
+    """Give a path; the checks share them."""
     return np.concatenate(list(process(factor).blocks(Streams(seed)("arrivals"), horizon_s)))
 
 

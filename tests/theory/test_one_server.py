@@ -7,27 +7,29 @@ from math import exp, factorial
 
 import numpy as np
 import pytest
-from replications import HYPER_SECOND_MOMENT, check, hyperexponential, poisson, run
+from replications import HYPER_SECOND_MOMENT, backlog, check, hyperexponential, poisson, run
 from scipy.optimize import brentq
 
 from ecsim.kernel import Engine, Station, Train, Use, World
 
-N_JOBS, N_WARM = 20_000, 1_000
+N_JOBS, N_WARM = 6_000, 500
 
 
 def fifo(n_servers=1):
     return lambda world: Engine(world, "a", "x", n_servers)
 
 
-def mean_wait(make, rate, draw):
+def mean_wait(make, rate, draw, second_moment=2.0, n_servers=1):
     """Give a replication: mean wait of the jobs after the warm-up."""
+    c = n_servers  # as a control, one server that is as fast
 
     def replicate(rng, stretch):
         times, gap = poisson(rng, rate, N_JOBS)
         services = draw(rng)
         stays, _ = run(make, times, services * stretch)
         waits = (stays - services * stretch)[N_WARM:]
-        return waits.mean(), (gap, services.mean() - 1.0)
+        single = backlog(rate, times, services / c, second_moment / c**2, 1.0 / c)
+        return waits.mean(), (gap, services.mean() - 1.0, *single)
 
     return replicate
 
@@ -48,7 +50,7 @@ def test_md1_mean_wait():
     def replicate(rng, stretch):
         times, gap = poisson(rng, 0.6, N_JOBS)
         stays, _ = run(fifo(), times, np.full(N_JOBS, stretch))
-        return (stays - stretch)[N_WARM:].mean(), (gap,)
+        return (stays - stretch)[N_WARM:].mean(), (gap, *backlog(0.6, times, np.ones(N_JOBS), 1.0))
 
     check(replicate, pollaczek_khinchine(0.6, 1.0), seed=2)
 
@@ -57,7 +59,8 @@ def test_mg1_mean_wait_with_very_different_services():
     def draw(rng):
         return hyperexponential(rng, 1.0, N_JOBS)
 
-    check(mean_wait(fifo(), 0.4, draw), pollaczek_khinchine(0.4, HYPER_SECOND_MOMENT), 3, n=60)
+    replicate = mean_wait(fifo(), 0.4, draw, HYPER_SECOND_MOMENT)
+    check(replicate, pollaczek_khinchine(0.4, HYPER_SECOND_MOMENT), seed=3, n=40)
 
 
 def test_dm1_mean_wait():
@@ -65,8 +68,9 @@ def test_dm1_mean_wait():
     period = 1.6
 
     def replicate(rng, stretch):
-        services = exponential(rng)
-        times = period * np.arange(1.0, N_JOBS + 1)
+        n_jobs = 2 * N_JOBS
+        services = rng.exponential(1.0, n_jobs)
+        times = period * np.arange(1.0, n_jobs + 1)
         stays, _ = run(fifo(), times, services * stretch)
         return (stays - services * stretch)[N_WARM:].mean(), (services.mean() - 1.0,)
 
@@ -80,7 +84,8 @@ def erlang_c(offered, c):
 
 
 def test_mm3_mean_wait():
-    check(mean_wait(fifo(3), 2.1, exponential), erlang_c(2.1, 3) / (3.0 - 2.1), seed=5)
+    replicate = mean_wait(fifo(3), 2.1, exponential, n_servers=3)
+    check(replicate, erlang_c(2.1, 3) / (3.0 - 2.1), seed=5, n=32)
 
 
 def test_mm1_number_in_system():
@@ -91,9 +96,9 @@ def test_mm1_number_in_system():
         times, gap = poisson(rng, rate, N_JOBS)
         services = exponential(rng)
         stays, _ = run(fifo(), times, services * stretch)
-        seen = np.sort(rng.uniform(times[N_WARM], times[-1], 40_000))
+        seen = np.sort(rng.uniform(times[N_WARM], times[-1], 4 * N_JOBS))
         n = np.searchsorted(times, seen) - np.searchsorted(np.sort(times + stays), seen)
-        return n.mean(), (gap, services.mean() - 1.0)
+        return n.mean(), (gap, services.mean() - 1.0, *backlog(rate, times, services, 2.0))
 
     check(replicate, rate / (1.0 - rate), seed=6)
 
@@ -108,12 +113,12 @@ def test_mm1_distribution_of_the_stay():
         stays, _ = run(fifo(), times, services * stretch)
         exceeds = (services > 1.0).mean() - exp(-1.0)
         shares = [(stays[N_WARM:] > t).mean() for t in at]
-        return shares, (gap, services.mean() - 1.0, exceeds)
+        controls = gap, services.mean() - 1.0, exceeds, *backlog(rate, times, services, 2.0)
+        return shares, controls
 
-    check(replicate, [exp(-(1.0 - rate) * t) for t in at], seed=7, n=40)
+    check(replicate, [exp(-(1.0 - rate) * t) for t in at], seed=7, n=32)
 
 
-@pytest.mark.slow
 def test_training_in_idle_times_is_a_vacation():
     """M/G/1 with multiple vacations of d: the wait grows by d / 2.
 
@@ -134,7 +139,8 @@ def test_training_in_idle_times_is_a_vacation():
 
         stays, _ = run(make_training, times, services * stretch)
         waits = (stays - services * stretch)[N_WARM:]
-        return waits.mean(), (gap, services.mean() - 1.0)
+        controls = gap, services.mean() - 1.0, *backlog(0.6, times, services, 2.0)
+        return waits.mean(), controls
 
     check(replicate, pollaczek_khinchine(0.6, 2.0) + step_s / 2.0, seed=8)
 
@@ -143,7 +149,6 @@ def train(engine, step_s, steps):
     yield Train(engine, step_s * steps, 0.0, steps, mode="idle_only")
 
 
-@pytest.mark.slow
 def test_half_the_speed_doubles_the_work():
     """M/M/1 at a level of speed 1/2 and power 1/4: sojourn 1 / (mu / 2 - lambda), energy a half."""
     rate = 0.3
@@ -154,13 +159,14 @@ def test_half_the_speed_doubles_the_work():
         return engine
 
     def replicate(rng, stretch):
-        times, gap = poisson(rng, rate, N_JOBS // 2)
-        services = rng.exponential(1.0, N_JOBS // 2)
+        times, gap = poisson(rng, rate, N_JOBS)
+        services = exponential(rng)
         stays, engine = run(
             at_half_speed, times, services * stretch, lambda engine, s: Use(engine, s, 8.0 * s)
         )
         assert engine.meter.seconds[0] == pytest.approx(2.0 * stretch * services.sum())
         assert engine.meter.joules[0] == pytest.approx(4.0 * stretch * services.sum())
-        return stays[N_WARM:].mean(), (gap, services.mean() - 1.0)
+        doubled = backlog(rate, times, 2.0 * services, 8.0, 2.0)
+        return stays[N_WARM:].mean(), (gap, services.mean() - 1.0, *doubled)
 
     check(replicate, 1.0 / (0.5 - rate), seed=9)

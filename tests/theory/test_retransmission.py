@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 from replications import BOUND, N, check, z_score
 
 from ecsim.core.errors import Lost
@@ -58,36 +57,30 @@ def mean_stay(p, timeout_s, backoff, attempts, service_s=1.0):
 
 def test_mean_time_of_a_message_that_is_repeated_at_once():
     """With no time-out a message takes a geometric number of services: 1 / (1 - p)."""
-    p = 0.3
+    p = 0.2
 
     def replicate(rng, stretch):
         loss = Loss(p, 0.0, 1.0, 200)
-        sender = Sender(2500, loss, int(rng.integers(1 << 31)), stretch)
+        sender = Sender(1800, loss, int(rng.integers(1 << 31)), stretch)
         return np.mean(sender.stays), None
 
     check(replicate, 1.0 / (1.0 - p), seed=41)
 
 
-@pytest.mark.slow
 def test_mean_time_and_energy_with_back_off_and_a_last_attempt():
-    p, loss = 0.4, Loss(0.4, 0.25, 1.5, 5)
+    p, loss = 0.2, Loss(0.2, 0.25, 1.5, 3)
 
-    def stay(rng, stretch):
-        sender = Sender(3000, loss, int(rng.integers(1 << 31)), stretch)
-        return np.mean(sender.stays), None
+    def replicate(rng, stretch):
+        sender = Sender(2000, loss, int(rng.integers(1 << 31)), stretch)
+        return (np.mean(sender.stays), np.mean([one.joules[0] for one in sender.ledgers])), None
 
-    def joules(rng, stretch):
-        sender = Sender(3000, loss, int(rng.integers(1 << 31)), stretch)
-        return np.mean([ledger.joules[0] for ledger in sender.ledgers]), None
-
-    check(stay, mean_stay(p, 0.25, 1.5, 5), seed=42)
-    attempts = (1 - p**5) / (1 - p)
-    check(joules, 3.0 * attempts, seed=43)
+    attempts = (1 - p**3) / (1 - p)
+    check(replicate, (mean_stay(p, 0.25, 1.5, 3), 3.0 * attempts), seed=42)
 
 
 def test_counts_of_attempts_are_geometric_and_what_is_given_up_is_the_rest():
     """Seen again with a loss probability 2 % higher, which must not pass."""
-    p, limit, n = 0.5, 6, 6000
+    p, limit, n = 0.8, 6, 1000
     scores = {}
     for factor in (1.0, 1.02):
         means, given_up, second = [], [], []
@@ -104,8 +97,7 @@ def test_counts_of_attempts_are_geometric_and_what_is_given_up_is_the_rest():
             z_score(second, p * (1 - p)),
         ]
     assert all(abs(z) <= BOUND for z in scores[1.0]), scores
-    assert abs(scores[1.02][0]) > BOUND and abs(scores[1.02][1]) > BOUND, scores
-    assert math.isclose(p * (1 - p), 0.25)
+    assert all(abs(z) > BOUND for z in scores[1.02][:2]), scores
 
 
 def test_a_lossy_link_is_loaded_by_its_repetitions():
