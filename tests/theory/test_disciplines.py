@@ -78,8 +78,9 @@ def test_sharing_does_not_depend_on_the_distribution(kind):
     rate, second = 0.5, {"D": 1.0, "M": 2.0, "H": HYPER_SECOND_MOMENT}[kind]
 
     def replicate(rng, stretch):
-        times, gap = poisson(rng, rate, N_JOBS)
-        services = draw[kind](rng, N_JOBS)
+        n_jobs = {"D": 2_000, "M": 4_000, "H": 5_000}[kind]
+        times, gap = poisson(rng, rate, n_jobs)
+        services = draw[kind](rng, n_jobs)
         stays, _ = run(sharing(), times, services * stretch)
         first_come = backlog(rate, times, services, second)
         return stays[N_WARM:].mean(), (gap, services[N_WARM:].mean() - 1.0, *first_come)
@@ -89,11 +90,11 @@ def test_sharing_does_not_depend_on_the_distribution(kind):
 
 def test_sharing_is_fair_to_every_size():
     """M/G/1-PS: the mean stay of a job of size x is x / (1 - rho)."""
-    rate, sizes = 0.5, (0.5, 2.0)
+    rate, sizes, n_jobs = 0.5, (0.5, 2.0), 2_500
 
     def replicate(rng, stretch):
-        times, gap = poisson(rng, rate, N_JOBS)
-        services = np.where(rng.random(N_JOBS) < 2.0 / 3.0, 0.5, 2.0)
+        times, gap = poisson(rng, rate, n_jobs)
+        services = np.where(rng.random(n_jobs) < 2.0 / 3.0, 0.5, 2.0)
         stays, _ = run(sharing(), times, services * stretch)
         controls = gap, services[N_WARM:].mean() - 1.0, *backlog(rate, times, services, 1.5)
         services[:N_WARM] = 0.0

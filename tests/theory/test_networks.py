@@ -13,7 +13,7 @@ from replications import check, poisson
 from ecsim.kernel import After, Engine, Link, MeterWindow, Node, Topology, Travel, Use, World
 from ecsim.kernel.meter import Meter
 
-N_JOBS, N_WARM = 6_000, 500
+N_JOBS, N_WARM = 5_000, 400
 
 
 def through(world, times, way):
@@ -86,27 +86,31 @@ def test_jackson_network():
     loads = rates * means
     assert loads.max() < 0.75
     theory = (loads / (1.0 - loads)).sum() / outside
+    n_jobs, n_warm = 4_000, 400
 
     def replicate(rng, stretch):
         world = World()
         engines = [Engine(world, name, "x") for name in "abc"]
-        times, gap = poisson(rng, outside, N_JOBS)
-        draws = rng.exponential(1.0, 6 * N_JOBS)
-        services = iter((draws * stretch).tolist())
-        turns = iter(rng.random(6 * N_JOBS).tolist())
+        times, gap = poisson(rng, outside, n_jobs)
+        draws = iter(rng.exponential(1.0, 8 * n_jobs).tolist())
+        turns = iter(rng.random(8 * n_jobs).tolist())
         borders = np.cumsum(routing, axis=1).tolist()
+        work = np.zeros(3)
 
         def way(number):
             at = 0
             while at < 3:
-                yield Use(engines[at], next(services) * means[at])
+                seconds = next(draws) * means[at]
+                work[at] += seconds
+                yield Use(engines[at], seconds * stretch)
                 turn = next(turns)
                 at = sum(turn >= border for border in borders[at])
 
         stays = through(world, times, way)
-        return stays[N_WARM:].mean(), (gap,)
+        brought = (work / n_jobs - loads / outside) @ (1.0 / (1.0 - loads))  # all have left
+        return stays[n_warm:].mean(), (gap, brought)
 
-    check(replicate, theory, seed=43, n=32)
+    check(replicate, theory, seed=43)
 
 
 def test_uplink_then_server():
@@ -137,27 +141,29 @@ def test_machine_repair():
     n, up, repair = 5, 10.0, 2.0
     weights = [factorial(n) / factorial(n - k) * (repair / up) ** k for k in range(n + 1)]
     working = sum((n - k) * w for k, w in enumerate(weights)) / sum(weights) / n
-    horizon_s = 20_000.0
+    horizon_s, n_draws = 8_000.0, 16_000
 
     def replicate(rng, stretch):
         world = World()
         repairer = Engine(world, "shop", "x")
-        lives = iter(rng.exponential(up, 40_000).tolist())
-        repairs = iter((rng.exponential(repair, 40_000) * stretch).tolist())
+        lives, repairs = rng.exponential(up, n_draws), rng.exponential(repair, n_draws)
+        next_life, next_repair = iter(lives.tolist()), iter((repairs * stretch).tolist())
         downs = []
 
         def machine():
             while world._now < horizon_s:
-                yield After(next(lives))
+                yield After(next(next_life))
                 failed = world._now
-                yield Use(repairer, next(repairs))
+                yield Use(repairer, next(next_repair))
                 downs.append((failed, world._now))
 
         for _ in range(n):
             world.spawn(machine())
         world.run()
         begin, end = np.clip(np.array(downs).T, 200.0, horizon_s)
-        return 1.0 - (end - begin).sum() / (n * (horizon_s - 200.0)), ()
+        used = int(0.7 * horizon_s * n * working / up)  # fewer than are drawn
+        controls = lives[:used].mean() / up - 1.0, repairs[:used].mean() / repair - 1.0
+        return 1.0 - (end - begin).sum() / (n * (horizon_s - 200.0)), controls
 
     check(replicate, working, seed=45, n=40)
 

@@ -151,7 +151,7 @@ def train(engine, step_s, steps):
 
 def test_half_the_speed_doubles_the_work():
     """M/M/1 at a level of speed 1/2 and power 1/4: sojourn 1 / (mu / 2 - lambda), energy a half."""
-    rate = 0.3
+    rate, n_jobs = 0.3, 2_500
 
     def at_half_speed(world: World):
         engine = Station(world, "a", "x")
@@ -159,8 +159,8 @@ def test_half_the_speed_doubles_the_work():
         return engine
 
     def replicate(rng, stretch):
-        times, gap = poisson(rng, rate, N_JOBS)
-        services = exponential(rng)
+        times, gap = poisson(rng, rate, n_jobs)
+        services = rng.exponential(1.0, n_jobs)
         stays, engine = run(
             at_half_speed, times, services * stretch, lambda engine, s: Use(engine, s, 8.0 * s)
         )
