@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from ecsim.core.errors import UserError
+from ecsim.core.registry import load_plugins
 from ecsim.records.metrics import Summary
+from ecsim.records.replications import Replications
 from ecsim.records.store import ROOT, Run
 
 TYPE_CHECKING = False
@@ -27,8 +26,10 @@ def run(
     plugins: Iterable[str | os.PathLike[str]] = (),
     out: str | Path = ROOT,
     progress: Progress | None = None,
-) -> Run:
+) -> Run | Replications:
     """Simulate a scenario file and give the finished run, as ``ecsim run`` does.
+
+    A scenario with ``replications`` gives all of its runs, with intervals.
 
     Parameters
     ----------
@@ -42,29 +43,18 @@ def run(
     ------
     UserError : the input is wrong; its message says where and what was expected.
     """
-    load_plugins(plugins)
+    files = tuple(map(Path, plugins))
+    load_plugins(files)
+    from ecsim.runtime.lookup import lookup
     from ecsim.runtime.run import run_scenario
+    from ecsim.scenario.load import load
 
+    loaded = load(path, lookup=lookup(), overrides=set)
+    if loaded.scenario.replications is not None:
+        from ecsim.experiment.replicate import replicate
+
+        return replicate(loaded, overrides=set, out=out, plugins=files, progress=progress)
     return run_scenario(path, overrides=set, out=out, progress=progress, decorate=_draw)
-
-
-def load_plugins(paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Execute Python files that register strategies, models, … of the user's own.
-
-    Raises `UserError` for a file that does not exist or fails.
-    """
-    for path in map(Path, paths):
-        name = f"ecsim_plugin_{path.stem}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise UserError(f"--plugin: expected a Python file, got {str(path)!r}")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
-        try:
-            spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
-            del sys.modules[name]
-            raise UserError(f"--plugin {path}: {type(error).__name__}: {error}") from error
 
 
 def _draw(summary: Summary, folder: Path) -> None:

@@ -156,7 +156,7 @@ def profile(
     """List MACs, synaptic operations, bytes and memory of each layer of MODEL."""
     from dataclasses import asdict
 
-    from ecsim.api import load_plugins
+    from ecsim.core.registry import load_plugins
 
     load_plugins(plugins)
     from ecsim.profiling import layers

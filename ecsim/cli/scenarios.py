@@ -14,7 +14,7 @@ from ecsim.core.errors import UserError
 
 
 def _load(file: Path, overrides: dict[str, str], plugins: tuple[Path, ...]) -> Any:
-    from ecsim.api import load_plugins
+    from ecsim.core.registry import load_plugins
     from ecsim.runtime.lookup import lookup
     from ecsim.scenario.load import load
 

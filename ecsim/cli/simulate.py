@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ from ecsim.runtime import progress as runtime
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ecsim.records.store import Run
 
 
 class Live(runtime.Progress):
@@ -56,6 +60,10 @@ class Live(runtime.Progress):
             self._bars.remove_task(self._tasks.pop(label))
             self._console.print(f"simulated {label}")
 
+    def step(self, message: str) -> None:
+        """Print which of several runs is there."""
+        self._console.print(message, markup=False)
+
     def note(self, message: str) -> None:
         """Print a warning."""
         self._console.print(f"note: {message}", style="yellow")
@@ -77,13 +85,22 @@ def run(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Simulate a scenario: train, deploy, stream, compare, and write tables and figures."""
+    """Simulate a scenario or its replications: train, stream, compare, write tables, figures."""
     from ecsim import api
     from ecsim.records.metrics import to_json
-    from ecsim.report import terminal
+    from ecsim.records.replications import Replications
+    from ecsim.report import comparison, terminal
 
     with Live(console(quiet=quiet, stderr=True)) as live:
         finished = api.run(file, set=overrides, plugins=plugins, out=out, progress=live)
+    if isinstance(finished, Replications):
+        if as_json:
+            click.echo(json.dumps(finished.manifest, indent=2))
+        elif not quiet:
+            console().print(comparison.replications(finished.manifest))
+            click.echo(f"replications written to {finished.path}")
+        _insist(finished.runs)
+        return
     if as_json:
         click.echo(to_json(finished.summary), nl=False)
     elif not quiet:
@@ -91,10 +108,19 @@ def run(
         click.echo(f"run written to {finished.path}")
         for figure in finished.figures.values():
             click.echo(f"figure {figure} (and .pdf)")
-    failed = [entry for entry in finished.manifest["assertions"] if not entry["holds"]]
-    if failed:
-        lines = "\n".join(f"assertion is false: {entry['values']}" for entry in failed)
-        raise FalseAssertionError(lines)
+    _insist([finished])
+
+
+def _insist(runs: Sequence[Run]) -> None:
+    """Raise `FalseAssertionError` naming what is false, and in which of several runs."""
+    lines = [
+        f"assertion is false{f' in {run.path.name}' if len(runs) > 1 else ''}: {entry['values']}"
+        for run in runs
+        for entry in run.manifest["assertions"]
+        if not entry["holds"]
+    ]
+    if lines:
+        raise FalseAssertionError("\n".join(lines))
 
 
 COMMANDS = (run,)

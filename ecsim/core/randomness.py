@@ -24,6 +24,15 @@ def derive_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest[:4], "little") & 0x7FFF_FFFF
 
 
+def replicate_seed(seed: int, replicate: int) -> int:
+    """Give the seed of a replicate, counted from 0; the first keeps the scenario's own.
+
+    >>> replicate_seed(7, 0)
+    7
+    """
+    return derive_seed(seed, f"replicate/{replicate}") if replicate else seed
+
+
 @dataclass(frozen=True, slots=True)
 class Streams:
     """A family of independent random streams under one seed.

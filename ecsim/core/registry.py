@@ -10,6 +10,8 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import importlib
+import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -105,6 +107,25 @@ def register(kind: str, name: str) -> Callable[[type[T]], type[T]]:
         return cls
 
     return decorate
+
+
+def load_plugins(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Execute Python files that register strategies, models, … of the user's own.
+
+    Raises `UserError` for a file that does not exist or fails.
+    """
+    for path in map(Path, paths):
+        name = f"ecsim_plugin_{path.stem}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise UserError(f"--plugin: expected a Python file, got {str(path)!r}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            del sys.modules[name]
+            raise UserError(f"--plugin {path}: {type(error).__name__}: {error}") from error
 
 
 def plugin_sources(chosen: Iterable[tuple[str, str]]) -> dict[str, str]:

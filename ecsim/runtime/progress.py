@@ -12,5 +12,8 @@ class Progress:
     def arm(self, label: str, share: float) -> None:
         """Tell which share in [0, 1] of an arm's simulated time has passed."""
 
+    def step(self, message: str) -> None:
+        """Tell that one of several runs is there."""
+
     def note(self, message: str) -> None:
         """Tell something that the user should know, e.g. a cache entry that is rebuilt."""

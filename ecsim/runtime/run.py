@@ -61,10 +61,9 @@ def run_scenario(
     started = (time.perf_counter(), _cpu_s())
     loaded = load(path, lookup=lookup(), overrides=overrides)
     scenario = loaded.scenario
-    plugins = plugin_sources(chosen_names(scenario))
-    digest = run_hash(scenario_hash(scenario), plugins)
+    name, digest = identity(loaded)
     system = build(loaded, cache or ArtefactCache(warn=progress.note), progress)
-    with RunWriter(out, f"{scenario.name}-{digest[:8]}") as writer:
+    with RunWriter(out, name) as writer:
         with Recorder(writer.path) as recorder:
             results: dict[str, ArmResult] = {}
             for entry in in_order(scenario.strategies):
@@ -79,9 +78,16 @@ def run_scenario(
             progress.note("no task arrived: the run is empty")
         if decorate is not None:
             decorate(summary, writer.path)
-        manifest = _manifest(loaded, system, digest, plugins, summary, started)
+        manifest = _manifest(loaded, system, digest, summary, started)
         manifest["engines"] = {label: result.engine for label, result in results.items()}
         return writer.commit(manifest, summary)
+
+
+def identity(loaded: Loaded) -> tuple[str, str]:
+    """Give the name of a scenario's run in the store, and the full hash behind it."""
+    scenario = loaded.scenario
+    digest = run_hash(scenario_hash(scenario), plugin_sources(chosen_names(scenario)))
+    return f"{scenario.name}-{digest[:8]}", digest
 
 
 def in_order(entries: Iterable[StrategyEntry]) -> list[StrategyEntry]:
@@ -124,7 +130,6 @@ def _manifest(
     loaded: Loaded,
     system: System,
     digest: str,
-    plugins: dict[str, str],
     summary: Summary,
     started: tuple[float, float],
 ) -> dict[str, Any]:
@@ -154,7 +159,7 @@ def _manifest(
             **{name: metadata.version(name) for name in _LIBRARIES},
         },
         "git": _git_revision(),
-        "plugins": plugins,
+        "plugins": plugin_sources(chosen_names(scenario)),
         "files_sha256": {
             file.text: hashlib.sha256(file.path.read_bytes()).hexdigest()
             for file in files_of(scenario)

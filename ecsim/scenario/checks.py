@@ -13,6 +13,7 @@ import ecsim.scenario.assertion as assertions
 from ecsim.scenario.links import Finding, check_links, check_tiers, items_at, mapping_at
 from ecsim.scenario.lookup import Lookup
 from ecsim.scenario.messages import not_one_of, show
+from ecsim.scenario.replications import check_replications
 from ecsim.scenario.schema import Costs
 from ecsim.scenario.strategy import matched_label
 from ecsim.scenario.tree import Path
@@ -26,6 +27,7 @@ def check(data: dict[str, Any], lookup: Lookup) -> Iterator[Finding]:
     yield from _assertions(data, lookup)
     yield from _boundary(data, lookup)
     yield from _batteries(data)
+    yield from check_replications(data, lookup)
 
 
 def _strategies(data: dict[str, Any]) -> Iterator[Finding]:

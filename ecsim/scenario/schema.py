@@ -16,6 +16,7 @@ from ecsim.core.units import Seconds
 from ecsim.scenario.files import File
 from ecsim.scenario.models import Learning, Models
 from ecsim.scenario.plugin import Plugin
+from ecsim.scenario.replications import Replications
 from ecsim.scenario.section import Context, Section
 from ecsim.scenario.strategy import StrategyEntry
 from ecsim.scenario.stream import Data, Stream
@@ -147,6 +148,9 @@ class Scenario(Section):
     )
     run: RunSection = Field(
         default_factory=dict, validate_default=True, description="the measured window"
+    )
+    replications: Replications | None = Field(
+        default=None, description="how often it is run, with other seeds; by default once"
     )
     strategies: Annotated[
         tuple[StrategyEntry, ...], Field(strict=False), AfterValidator(_not_empty)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from ecsim.api import load_plugins
 from ecsim.core.errors import StrategyError
+from ecsim.core.registry import load_plugins
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.run import run_scenario
 from ecsim.scenario import scenario_hash

@@ -1,0 +1,65 @@
+"""Replications, comparisons and verdicts as tables for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from ecsim.records.metrics import MEANINGS
+
+SHOWN = (
+    "accuracy", "cur", "latency_s.mean", "latency_s.p95", "energy_per_task_j.total",
+    "probe_accuracy.last",
+)  # fmt: skip
+"""Metrics that are shown where none are asked for."""
+
+
+def replications(manifest: Mapping[str, Any]) -> Table:
+    """Give the means with 95 % intervals of the main metrics, one line per strategy and metric."""
+    n, reason = len(manifest["runs"]), manifest["stop_reason"]
+    table = _table(f"{n} replicates ({reason}): means and 95 % intervals")
+    table.add_column("strategy", overflow="fold")
+    table.add_column("metric", overflow="fold")
+    for head in ("mean", "low", "high", "n"):
+        table.add_column(head, justify="right", no_wrap=True)
+    rows = manifest["intervals"]
+    stable = {row["strategy"]: row["mean"] for row in rows if row["metric"] == "stable"}
+    for row in rows:
+        metric, label = row["metric"], row["strategy"]
+        if metric not in SHOWN or not row["n"]:
+            continue
+        cells = [number(row[name], metric) for name in ("mean", "low", "high")]
+        if metric.startswith("latency") and stable[label] < 1.0:
+            cells = ["unstable", "-", "-"]
+        table.add_row(label, named(metric), *cells, str(row["n"]))
+    return table
+
+
+def named(metric: str) -> str:
+    """Write a metric with the unit it is shown in."""
+    return f"{metric} ({_unit(metric)[0]})" if _unit(metric)[0] else metric
+
+
+def number(value: float | None, metric: str) -> str:
+    """Write a value of a metric with four significant digits; `-` where there is none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value * _unit(metric)[1]:.4g}"
+
+
+def _unit(metric: str) -> tuple[str, float]:
+    unit = MEANINGS[metric][0]
+    if unit == "s":
+        return "ms", 1e3
+    if unit == "J":
+        return "mJ", 1e3
+    is_share = metric.partition("_")[0].partition(".")[0] in ("accuracy", "cur", "probe")
+    return ("%", 100.0) if is_share and not unit else (unit, 1.0)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
