@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from ecsim.core.entropy import normalized_entropy
-from ecsim.core.types import FloatArray, IntArray, ModelRef, Operations, Prediction, Work
+from ecsim.core.types import FloatArray, IntArray, ModelRef, Operations, Prediction, Samples, Work
 from ecsim.learning.compute import Compute
 from ecsim.learning.versions import VersionStore
 
@@ -38,7 +37,7 @@ class Oracle:
     def __init__(
         self,
         versions: VersionStore,
-        images: npt.NDArray[np.float32],
+        images: Samples,
         pools: Sequence[IntArray],
         compute: Compute,
         chunk_size: int = 256,

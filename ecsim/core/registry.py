@@ -23,8 +23,16 @@ T = TypeVar("T")
 
 _INDEX: dict[str, dict[str, str]] = {
     "data": {
-        "digits": "ecsim.streams.datasets:Digits",
-        "npz": "ecsim.streams.datasets:Npz",
+        "digits": "ecsim.data.digits:Digits",
+        "npz": "ecsim.data.npz:Npz",
+        "mnist": "ecsim.data.idx:Mnist",
+        "fashion_mnist": "ecsim.data.idx:FashionMnist",
+        "cifar10": "ecsim.data.cifar:Cifar10",
+        "cifar100": "ecsim.data.cifar:Cifar100",
+        "pictures": "ecsim.data.pictures:Pictures",
+        "tiny_imagenet": "ecsim.data.pictures:TinyImageNet",
+        "caltech101": "ecsim.data.pictures:Caltech101",
+        "nmnist": "ecsim.data.events:NMnist",
     },
     "schedule": {
         "class_incremental": "ecsim.streams.schedule:ClassIncremental",

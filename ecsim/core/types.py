@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
+
+
+class Samples(Protocol):
+    """Samples of a data set, float32, (N, …): an array, or what becomes one where it is read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Give the sizes, N first."""
+
+    def __getitem__(self, index: Any, /) -> npt.NDArray[np.float32]:
+        """Give the samples at an index along the first axis."""
 
 
 @dataclass(frozen=True, slots=True)

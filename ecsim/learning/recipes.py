@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ecsim.core.randomness import derive_seed
-from ecsim.core.types import Batch, IntArray, ModelRef, Plan
+from ecsim.core.types import Batch, IntArray, ModelRef, Plan, Samples
+from ecsim.data.dataset import Dataset
 from ecsim.learning.cloud import CloudTraining
 from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture, content_key
@@ -22,7 +22,6 @@ from ecsim.learning.setup import JointDistillation
 from ecsim.learning.update import Learner
 from ecsim.learning.versions import Recipe, VersionStore
 from ecsim.learning.weights import file_digest, load_weights
-from ecsim.streams.datasets import Dataset
 
 if TYPE_CHECKING:
     from ecsim.models.incremental import IncrementalNet
@@ -115,7 +114,7 @@ def update_version(
     parent: ModelRef,
     plan: Plan,
     batch: Batch,
-    images: npt.NDArray[np.float32],
+    images: Samples,
     what: str,
 ) -> ModelRef:
     """Add the version that a planned update gives; `images` is indexed by sample id."""

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import numpy as np
-import numpy.typing as npt
 from annotated_types import Ge, Gt
 
 from ecsim.core.randomness import derive_seed
-from ecsim.core.types import Batch, ModelRef, Plan, Work
+from ecsim.core.types import Batch, ModelRef, Plan, Samples, Work
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture, content_key
@@ -31,7 +30,7 @@ class Learner(Protocol):
         """Give what an update would make of the parent, or None when there is nothing to learn."""
 
     def fit(
-        self, net: IncrementalNet, plan: Plan, batch: Batch, images: npt.NDArray[np.float32]
+        self, net: IncrementalNet, plan: Plan, batch: Batch, images: Samples
     ) -> tuple[IncrementalNet, dict[str, float]]:
         """Train what was planned on a copy of `net`; `images` is indexed by sample id."""
 
@@ -134,7 +133,7 @@ class SelfDistillation:
         )
 
     def fit(
-        self, net: IncrementalNet, plan: Plan, batch: Batch, images: npt.NDArray[np.float32]
+        self, net: IncrementalNet, plan: Plan, batch: Batch, images: Samples
     ) -> tuple[IncrementalNet, dict[str, float]]:
         """Train a copy of `net` as planned; give it on the CPU in eval mode, and the final loss.
 

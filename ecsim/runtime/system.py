@@ -20,6 +20,8 @@ from ecsim.core.errors import DataError, ScenarioError, UserError
 from ecsim.core.types import Batch, ModelRef, Plan, Task, Work
 from ecsim.costs.cards import Card, all_cards
 from ecsim.costs.model import CostModel, EngineCost
+from ecsim.data.dataset import Dataset
+from ecsim.data.npz import read_npz
 from ecsim.learning import recipes
 from ecsim.learning.cache import ArtefactCache
 from ecsim.learning.compute import Compute
@@ -36,7 +38,6 @@ from ecsim.scenario.schema import Scenario
 from ecsim.scenario.topology import member_of
 from ecsim.streams.arrivals import Arrivals, PerDevice
 from ecsim.streams.blocks import TaskBlock
-from ecsim.streams.datasets import Dataset, read_npz
 from ecsim.streams.pools import Pools, split
 from ecsim.streams.schedule import Schedule
 from ecsim.streams.tasks import phase_ends, task_blocks, tasks_of, time_of_task
@@ -195,8 +196,7 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
     with _at(loaded, ("stream", "schedule")):
         schedule = make_schedule(scenario.stream.schedule.params, data.n_classes, order % (1 << 32))
     with _at(loaded, ("data", "pools")):
-        shares = {name: getattr(scenario.data.pools, name) for name in Pools.__slots__}
-        pools = split(data.labels, shares, scenario.seeds.data)
+        pools = _pools(scenario, data)
     costs: CostModel = registry.resolve("costs", scenario.costs.name)(
         scenario.costs.params, scenario.energy.boundary
     )
@@ -229,6 +229,20 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
     system.check_run(loaded)
     _check_tasks_and_engines(loaded, system)
     return system
+
+
+def _pools(scenario: Scenario, data: Dataset) -> Pools:
+    asked = scenario.data
+    shares = {name: getattr(asked.pools, name) for name in Pools.__slots__}
+    test = None
+    if asked.pools.probe == "test":
+        if not len(data.test):
+            raise UserError(f"probe: the data set {data.name!r} has no test part of its own")
+        test, shares["probe"] = data.test, 0.0
+    return split(
+        data.labels, shares, scenario.seeds.data,
+        test=test, n_samples=asked.samples, n_test=asked.test_samples,
+    )  # fmt: skip
 
 
 def _refuse_what_has_no_effect(loaded: Loaded) -> None:

@@ -20,11 +20,16 @@ class Pools(Section):
     cloud: Share = Field(default=0.4, description="share that trains the models before the start")
     stream: Share = Field(default=0.35, description="share that arrives at the devices")
     validation: Share = Field(default=0.1, description="share for choosing parameters")
-    probe: Share = Field(default=0.15, description="share that measures deployed versions")
+    probe: Share | Literal["test"] = Field(
+        default=0.15,
+        description="share that measures deployed versions, or `test`: the data set's published "
+        "test part, whose samples are then in no other pool",
+    )
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
-        total = self.cloud + self.stream + self.validation + self.probe
+        probe = 0.0 if self.probe == "test" else self.probe
+        total = self.cloud + self.stream + self.validation + probe
         if total > 1 + 1e-9:  # a sum of decimal fractions may miss 1 by rounding
             raise ValueError(f"expected shares of at most 1 together, got {total:g}")
         return self
@@ -39,6 +44,19 @@ class Data(Plugin):
     pools: Pools = Field(
         default_factory=dict, validate_default=True, description="shares of the disjoint pools"
     )
+    samples: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="samples that are used, at most, besides the test part; drawn by class",
+    )
+    test_samples: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="samples of the test part that are used, at most; drawn by class"
+    )
+
+    @model_validator(mode="after")
+    def _tested(self) -> Self:
+        if self.test_samples is not None and self.pools.probe != "test":
+            raise ValueError("test_samples has no effect without pools: {probe: test}")
+        return self
 
 
 class Schedule(Plugin):

@@ -7,9 +7,9 @@ from tiny_net import Tiny
 
 from ecsim.core import registry
 from ecsim.core.types import ModelRef
+from ecsim.data.dataset import Dataset
 from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture
-from ecsim.streams.datasets import Dataset
 
 
 @pytest.fixture(autouse=True)

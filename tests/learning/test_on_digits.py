@@ -4,6 +4,7 @@ import numpy as np
 
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Batch
+from ecsim.data.digits import Digits
 from ecsim.learning import recipes
 from ecsim.learning.cloud import CloudTraining
 from ecsim.learning.keys import Architecture
@@ -11,7 +12,6 @@ from ecsim.learning.setup import JointDistillation
 from ecsim.learning.update import SelfDistillation
 from ecsim.learning.versions import VersionStore
 from ecsim.models.work import predict
-from ecsim.streams.datasets import Digits
 from ecsim.streams.pools import split
 from ecsim.streams.schedule import ClassIncremental
 

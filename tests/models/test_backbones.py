@@ -238,3 +238,12 @@ def test_importing_and_listing_load_no_torch():
     code = "import sys, ecsim.models; ecsim.models.list_models(); assert 'torch' not in sys.modules"
     assert ecsim.models.__all__
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["vgg", "resnet", "mobilenet"])
+def test_an_ann_sees_frames_as_their_mean(name):
+    frames = torch.rand(2, 5, 2, 16, 16)
+    net = create(name, registry.resolve("model", name).Params(), (5, 2, 16, 16), [[0, 1]]).eval()
+    assert torch.equal(net(frames), net(frames.mean(1)))
+    with pytest.raises(DataError, match="takes"):
+        net(torch.rand(2, 5, 3, 16, 16))

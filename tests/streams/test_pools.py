@@ -56,3 +56,17 @@ def test_a_class_too_small_for_a_pool_is_named():
     labels = np.array([0] * 50 + [1] * 2)
     with pytest.raises(UserError, match="class 1 has 2 samples"):
         split(labels, SHARES, 0)
+
+
+def test_the_published_test_part_is_the_probe_pool_and_nothing_else():
+    labels = np.arange(300) % 3
+    test = np.arange(240, 300)
+    pools = split(labels, {"cloud": 0.5, "stream": 0.5}, 4, test=test)
+    assert np.array_equal(pools.probe, test)
+    rest = np.concatenate([pools.cloud, pools.stream])
+    assert sorted(rest.tolist()) == list(range(240)) and len(pools.validation) == 0
+    few = split(labels, {"cloud": 0.5, "stream": 0.5}, 4, test=test, n_samples=60, n_test=15)
+    assert len(few.cloud) == len(few.stream) == 30 and len(few.probe) == 15
+    assert set(few.probe) <= set(test) and not set(few.cloud) & set(test)
+    for part in (few.cloud, few.stream, few.probe):
+        assert np.bincount(labels[part]).tolist() == [len(part) // 3] * 3

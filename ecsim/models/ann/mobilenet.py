@@ -13,6 +13,7 @@ from typing import Literal, cast
 from torch import Tensor, nn
 
 from ecsim.core.errors import DataError
+from ecsim.models.ann.frames import as_images
 
 # (expansion, channels, blocks, stride) of each group, then the channels of the last convolution
 _Group = tuple[int, int, int, int]
@@ -47,13 +48,13 @@ class MobileNet(nn.Module):
 
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
-        if len(in_shape) != 3 or min(in_shape) < 1:
+        if len(in_shape) not in (3, 4) or min(in_shape) < 1:
             raise DataError(f"a MobileNet takes samples of shape (C, H, W), got {tuple(in_shape)}")
-        self.in_shape = tuple(in_shape)
+        self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
         groups, last = _GROUPS[params.size]
         is_small = max(self.in_shape[1:]) <= _LARGEST_SMALL_IMAGE
         channels = _STEM[params.size]
-        stages: list[nn.Module] = [_conv(in_shape[0], channels, 3, 1 if is_small else 2)]
+        stages: list[nn.Module] = [_conv(self.in_shape[0], channels, 3, 1 if is_small else 2)]
         for number, (expansion, width, n_blocks, stride) in enumerate(groups):
             first = 1 if is_small and number == 1 else stride  # one halving less
             for block in range(n_blocks):
@@ -65,8 +66,7 @@ class MobileNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give features (N, F); raise `DataError` when x has another shape than the net."""
-        if tuple(x.shape[1:]) != self.in_shape:
-            raise DataError(f"this MobileNet takes (N, *{self.in_shape}), got {tuple(x.shape)}")
+        x = as_images(x, self.in_shape, "MobileNet")
         for stage in self.stages:
             x = stage(x)
         return x.mean((2, 3))

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ecsim.core.errors import DataError
+from ecsim.models.ann.frames import as_images
 
 # size -> (channels, blocks) of each group; every group after the first halves the resolution
 _GROUPS: dict[str, tuple[tuple[int, int], ...]] = {
@@ -41,15 +42,15 @@ class ResNet(nn.Module):
 
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
-        if len(in_shape) != 3 or min(in_shape) < 1:
+        if len(in_shape) not in (3, 4) or min(in_shape) < 1:
             raise DataError(f"a ResNet takes samples of shape (C, H, W), got {tuple(in_shape)}")
-        self.in_shape = tuple(in_shape)
+        self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
         groups = _GROUPS[params.size]
         channels = groups[0][0]
         if max(self.in_shape[1:]) <= _LARGEST_SMALL_IMAGE:
-            self.stem = _conv_bn(in_shape[0], channels, 3, 1).append(nn.ReLU(inplace=True))
+            self.stem = _conv_bn(self.in_shape[0], channels, 3, 1).append(nn.ReLU(inplace=True))
         else:
-            self.stem = _conv_bn(in_shape[0], channels, 7, 2)
+            self.stem = _conv_bn(self.in_shape[0], channels, 7, 2)
             self.stem.append(nn.ReLU(inplace=True)).append(nn.MaxPool2d(3, 2, padding=1))
         self.groups = nn.ModuleList()
         for i, (width, n_blocks) in enumerate(groups):
@@ -63,8 +64,7 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give features (N, F); raise `DataError` when x has another shape than the net."""
-        if tuple(x.shape[1:]) != self.in_shape:
-            raise DataError(f"this ResNet takes (N, *{self.in_shape}), got {tuple(x.shape)}")
+        x = as_images(x, self.in_shape, "ResNet")
         x = self.stem(x)
         for group in self.groups:
             x = group(x)

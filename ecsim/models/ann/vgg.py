@@ -13,8 +13,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ecsim.core.errors import DataError
 from ecsim.models import plan as plans
+from ecsim.models.ann.frames import as_images
 
 _PLANS: dict[str, plans.Plan] = {
     "small": (*plans.SMALL, 128, "F256"),
@@ -25,7 +25,7 @@ _PLANS: dict[str, plans.Plan] = {
 
 
 class VGG(nn.Module):
-    """An ANN backbone: images (N, C, H, W) to features (N, F).
+    """An ANN backbone: images (N, C, H, W), or frames with a T after N, to features (N, F).
 
     The plan of "small" and "vgg9" begins as the spiking VGG's of that size does, so that their
     stages overlap (ECC-SNN, Eq. 9-10). A plan that ends in a convolution or a pooling is averaged
@@ -47,7 +47,7 @@ class VGG(nn.Module):
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
         self.plan = _PLANS[params.size]
-        self.in_shape = tuple(in_shape)
+        self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
         shapes = plans.shapes(self.plan, self.in_shape)
         self.feature_dim = shapes[-1][0]
         self.stages = nn.ModuleList(
@@ -56,8 +56,7 @@ class VGG(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give features (N, F); raise `DataError` when x has another shape than the net."""
-        if tuple(x.shape[1:]) != self.in_shape:
-            raise DataError(f"this VGG takes (N, *{self.in_shape}), got {tuple(x.shape)}")
+        x = as_images(x, self.in_shape, "VGG")
         for stage in self.stages:
             x = stage(x)
         return x.mean((2, 3)) if x.dim() == 4 else x
