@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from ecsim.core.types import Answer, Prediction, Task
+from ecsim.core.types import Answer, BoolArray, IntArray, Prediction, Task
 
 if TYPE_CHECKING:
     from ecsim.collab.context import Context
@@ -30,9 +30,9 @@ Background = Generator[Any, Any, None]
 class Way:
     """The way of tasks whose steps follow from their own data, for `Strategy.way`.
 
-    A task is inferred on its device if `asks_device`; it ends there unless ``offloads`` says yes
-    to the prediction. The others are uploaded to the nearest cloud node, inferred there, and
-    answered with `reply_bytes`; None means that none ever is.
+    A task is inferred on its device if `asks_device`; it ends there unless ``chosen`` or, where
+    that gives None, ``offloads`` says yes to the prediction. The others are uploaded to the nearest
+    cloud node, inferred there, and answered with `reply_bytes`; None means that none ever is.
     """
 
     asks_device: bool
@@ -69,6 +69,17 @@ class Strategy(Generic[P]):
 
         Such tasks may be simulated at once instead of one after the other, with the same result.
         None (the default) promises nothing; `serve` must do exactly what is promised.
+        """
+        return None
+
+    def chosen(self, device: str, phases: IntArray, ctx: Context) -> BoolArray | None:
+        """Say which tasks of a device are uploaded, where that is not for ``offloads`` to say.
+
+        For `way`: called once per device.
+
+        Parameters
+        ----------
+        phases : phase of each task, shape (N,), in the order in which their inferences end.
         """
         return None
 

@@ -2,20 +2,20 @@
 
 When no decision depends on what happens in the world, all jobs of a stage are known before the
 stage is served: those that the stage before it let go, in the order in which their entries would
-have left the heap. A queue is then one pass over its jobs. The pass does the additions of
-`Use.start` and `Travel.wake` in their order, so that times agree with the event loop to the bit.
+have left the heap. Who waits is guessed from cumulative sums (Lindley's recursion), the ends are
+then added up busy period by busy period, in the order of `Use.start` and `Travel.wake`, and the
+guess is mended until it fits: times agree with the event loop to the bit.
 
-`Playback` keeps the books of servers and hops as they would stand at any time, so that meters and
-queues are read from them in the usual way.
+`Playback` keeps the books of servers, hops and radios as they would stand at any time, so that
+meters and queues are read from them in the usual way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from heapq import heapify, heapreplace
+from collections.abc import Iterator, Sequence
+from heapq import heapreplace
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from ecsim.kernel.channel import Channel
 from ecsim.kernel.meter import ACTIVE
 from ecsim.kernel.operations import Travel, Use
+from ecsim.kernel.radio import CONNECTED, TAIL, Radio
 from ecsim.kernel.server import FifoServer
 from ecsim.kernel.topology import Hop
 from ecsim.kernel.world import World
@@ -30,49 +31,66 @@ from ecsim.kernel.world import World
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
+_TOGETHER = 16  # jobs of all busy periods that are served side by side; then one by one
 
-def fifo_ends(join_s: Floats, seconds: Floats, n_servers: int = 1) -> tuple[Floats, Floats]:
-    """Give when each job's service begins and ends, for jobs in their order of joining.
 
-    A plain loop: 0.06 us a job, and the same roundings as the event loop. Lindley's recursion by
-    cumulative sums and maxima is quicker still, but off by some ulp per job of a busy period.
+def fifo_ends(join_s: Floats, seconds: Floats, firsts: Ints) -> tuple[Floats, Floats]:
+    """Give when each job's service begins and ends in queues with one server each.
 
-    >>> begin_s, end_s = fifo_ends(np.array([0.0, 1.0, 9.0]), np.array([2.0, 2.0, 2.0]))
+    Parameters
+    ----------
+    join_s, seconds : queue after queue, each in its order of joining.
+    firsts : index of the first job of each queue, ascending; the first of all is 0.
+
+    >>> join_s, seconds = np.array([0.0, 1.0, 9.0, 0.5]), np.array([2.0, 2.0, 2.0, 1.0])
+    >>> begin_s, end_s = fifo_ends(join_s, seconds, np.array([0, 3]))
     >>> begin_s.tolist(), end_s.tolist()
-    ([0.0, 2.0, 9.0], [2.0, 4.0, 11.0])
+    ([0.0, 2.0, 9.0, 0.5], [2.0, 4.0, 11.0, 1.5])
     """
-    if n_servers > 1:
-        return _many_servers_ends(join_s, seconds, n_servers)
-    end_s = join_s + seconds
-    waiting = np.count_nonzero(join_s[1:] < end_s[:-1])
-    if waiting * 4 > len(end_s):
-        ends = []
-        end = 0.0
-        for begin, service in zip(join_s.tolist(), seconds.tolist(), strict=True):
-            end = (end if begin < end else begin) + service
-            ends.append(end)
-        end_s = np.array(ends)
-    elif waiting:
-        _mend(end_s, join_s, seconds)
+    # A job finds its queue empty when it joins later than any before it could have been served,
+    # counted from the work that joined before it; each queue is lifted above the one before.
+    slack_s = join_s - (np.cumsum(seconds) - seconds)
+    lift_s = np.zeros(len(join_s))
+    lift_s[firsts[1:]] = float(slack_s.max() - slack_s.min()) + 1.0
+    slack_s += np.cumsum(lift_s)
+    is_start = np.maximum.accumulate(slack_s) == slack_s
+    is_start[firsts] = True
+    while True:
+        end_s = _ends(join_s, seconds, np.flatnonzero(is_start))
+        before_s = end_s[:-1]
+        wrong = np.where(is_start[1:], join_s[1:] < before_s, join_s[1:] > before_s)
+        wrong[firsts[1:] - 1] = False
+        if not wrong.any():  # otherwise the first wrong one of each queue is right from now on
+            break
+        is_start[1:] ^= wrong
     begin_s = join_s.copy()
-    np.maximum(begin_s[1:], end_s[:-1], out=begin_s[1:])
+    np.maximum(begin_s[1:], before_s, out=begin_s[1:])
+    begin_s[firsts] = join_s[firsts]
     return begin_s, end_s
 
 
-def _mend(end_s: Floats, join_s: Floats, seconds: Floats) -> None:
-    """Move the ends of those who wait, in place; `end_s` is as if nobody did."""
-    over = -1  # jobs before it are mended
-    for first in (np.flatnonzero(join_s[1:] < end_s[:-1]) + 1).tolist():
-        if first < over:
-            continue
-        end, job = end_s[first - 1], first
-        while job < len(end_s) and join_s[job] < end:
-            end_s[job] = end = end + seconds[job]
-            job += 1
-        over = job
+def _ends(join_s: Floats, seconds: Floats, starts: Ints) -> Floats:
+    """Give when jobs end whose busy periods start at these; sums in order, one job a time."""
+    end_s = join_s + seconds  # right for those who start one
+    stops = np.append(starts[1:], len(end_s))
+    at = starts
+    for _ in range(_TOGETHER):
+        at = at + 1
+        left = at < stops
+        at, stops = at[left], stops[left]
+        if not len(at):
+            return end_s
+        end_s[at] = end_s[at - 1] + seconds[at]
+    for start, stop in zip(at.tolist(), stops.tolist(), strict=True):
+        # from the last end that is known on; numpy accumulates in order
+        chain = seconds[start:stop].copy()
+        chain[0] = end_s[start]
+        end_s[start:stop] = np.add.accumulate(chain)
+    return end_s
 
 
-def _many_servers_ends(join_s: Floats, seconds: Floats, n_servers: int) -> tuple[Floats, Floats]:
+def many_servers_ends(join_s: Floats, seconds: Floats, n_servers: int) -> tuple[Floats, Floats]:
+    """Give when each job's service begins and ends, in one queue before several servers."""
     frees = [0.0] * n_servers
     begins, ends = [], []
     for begin, service in zip(join_s.tolist(), seconds.tolist(), strict=True):
@@ -84,71 +102,264 @@ def _many_servers_ends(join_s: Floats, seconds: Floats, n_servers: int) -> tuple
     return np.array(begins), np.array(ends)
 
 
-def grouped(keys: Ints, jobs: Ints) -> tuple[Ints, list[tuple[int, slice]]]:
-    """Sort jobs by key, otherwise as they are given; give them, and (key, where) for each key.
+def grouped(keys: Ints, n_keys: int) -> tuple[Ints, Ints]:
+    """Give the order by key, otherwise as given, and where in it each key begins that occurs.
 
-    >>> jobs, parts = grouped(np.array([5, 4, 5]), np.array([2, 1, 0]))
-    >>> jobs.tolist(), parts
-    ([1, 2, 0], [(4, slice(0, 1, None)), (5, slice(1, 3, None))])
+    >>> [found.tolist() for found in grouped(np.array([5, 4, 5]), 9)]
+    [[1, 0, 2], [0, 1]]
     """
-    order = jobs[np.argsort(keys[jobs], kind="stable")]
-    found, starts = np.unique(keys[order], return_index=True)
-    ends = [*starts[1:].tolist(), len(order)]
-    return order, [
-        (key, slice(start, end))
-        for key, start, end in zip(found.tolist(), starts.tolist(), ends, strict=True)
-    ]
+    small = keys.astype(np.uint16) if n_keys <= 1 << 16 else keys  # short keys sort in linear time
+    counts = np.bincount(keys)
+    counts = counts[counts > 0]
+    return np.argsort(small, kind="stable"), np.cumsum(counts) - counts
 
 
-@dataclass(slots=True)
-class _Book:
-    """All jobs of a server, or all messages of a hop, in their order of joining."""
+def by_time(times_s: Floats) -> Ints:
+    """Give the order by time, at equal times as given.
 
-    part: FifoServer | Hop
-    join_s: Floats
-    begin_s: Floats
-    seconds: Floats
-    joules: Floats
-    due_s: Floats
-    size_bytes: float
-    is_ordered: bool = False
-    sums: dict[str, Floats] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.is_ordered = bool((np.diff(self.due_s) >= 0.0).all())
-        # sums in the order of the event loop, which adds one job after the other
-        wait_s = self.begin_s - self.join_s
-        for name, values in (("wait", wait_s), ("work", self.seconds), ("joules", self.joules)):
-            self.sums[name] = np.add.accumulate(values)
+    >>> by_time(np.array([2.0, 1.0, 2.0, 1.0])).tolist()
+    [1, 3, 0, 2]
+    """
+    if bool((times_s[1:] >= times_s[:-1]).all()):
+        return np.arange(len(times_s))
+    order = np.argsort(times_s)
+    ordered = times_s[order]
+    if bool((ordered[1:] == ordered[:-1]).any()):
+        return np.argsort(times_s, kind="stable")
+    return order
 
 
-class Playback:
-    """Sets the books of servers and hops to how they stand at a time; the world's loop.
+class _Books:
+    """What jobs brought to each of some parts, in their order of joining.
 
     Parameters
     ----------
-    world : its loop is replaced.
+    which : index of each job's part.
+    join_s : when each joins, ascending.
+    amounts : what each job brings; they are added one after the other, as in the event loop.
+
+    Attributes
+    ----------
+    n : jobs that have joined so far.
+    n_jobs, sums : per part, how many of them, and their amounts.
+    """
+
+    def __init__(self, which: Ints, n_parts: int, join_s: Floats, **amounts: Floats):
+        self.which = which
+        self.join_s = join_s
+        self.amounts = amounts
+        self.n = 0
+        self.n_jobs = np.zeros(n_parts, dtype=np.int64)
+        self.sums = {name: np.zeros(n_parts) for name in amounts}
+
+    def join(self, until_s: float) -> slice:
+        """Let jobs join that do before a time; give which they are."""
+        new = slice(self.n, int(self.join_s.searchsorted(until_s)))
+        self.n = new.stop
+        which = self.which[new]
+        self.n_jobs += np.bincount(which, minlength=len(self.n_jobs))
+        for name, amounts in self.amounts.items():
+            np.add.at(self.sums[name], which, amounts[new])
+        return new
+
+
+class _Served:
+    """All jobs of some servers, or all messages over some hops, in their order of joining.
+
+    Parameters
+    ----------
+    parts : servers or hops.
+    queues : the servers, or the channels of the hops; `queue_of` has the index of each job's.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        parts: Sequence[FifoServer] | Sequence[Hop],
+        books: _Books,
+        queues: Sequence[FifoServer | Channel],
+        queue_of: Ints,
+        due_s: Floats,
+        size_bytes: float,
+    ):
+        self._world = world
+        self._parts = parts
+        self._books = books
+        self._queues = queues
+        self._queue_of = queue_of
+        self._size_bytes = size_bytes
+        self.due_s = due_s
+        order, firsts = grouped(queue_of, len(queues))
+        join_s, seconds = books.join_s[order], books.amounts["work"][order]
+        self.begin_s, self.end_s = np.empty(len(order)), np.empty(len(order))
+        self.begin_s[order], self.end_s[order] = fifo_ends(join_s, seconds, firsts)
+        for queue, server in enumerate(queues):
+            if isinstance(server, FifoServer) and server.n_servers > 1:
+                mine = np.flatnonzero(queue_of == queue)
+                self.begin_s[mine], self.end_s[mine] = many_servers_ends(
+                    books.join_s[mine], books.amounts["work"][mine], server.n_servers
+                )
+        books.amounts["wait"] = self.begin_s - books.join_s
+        books.sums["wait"] = np.zeros(len(parts))
+
+    def advance(self, until_s: float) -> None:
+        """Set the books of parts and queues to what joined before a time."""
+        books, sums = self._books, self._books.sums
+        new = books.join(until_s)
+        if new.start == new.stop:
+            return
+        used = np.flatnonzero(np.bincount(books.which[new])).tolist()
+        n_jobs = books.n_jobs.tolist()
+        wait_s, work_s = sums["wait"].tolist(), sums["work"].tolist()
+        joules = sums["joules"].tolist() if "joules" in sums else []
+        for i in used:
+            part = self._parts[i]
+            part.n_jobs = n_jobs[i]
+            part.wait_s = wait_s[i]
+            if isinstance(part, FifoServer):
+                part.meter.seconds[ACTIVE] = work_s[i]
+                part.meter.joules[ACTIVE] = joules[i]
+            else:
+                part.work_s = work_s[i]
+                part.bytes = n_jobs[i] * self._size_bytes
+        self._advance_queues(new)
+
+    def _advance_queues(self, new: slice) -> None:
+        which = self._queue_of[new]
+        longest_s, last_s = np.zeros(len(self._queues)), np.zeros(len(self._queues))
+        np.maximum.at(longest_s, which, self._books.amounts["wait"][new])
+        np.maximum.at(last_s, which, self.end_s[new])  # in a queue with one server ends ascend
+        longest, last = longest_s.tolist(), last_s.tolist()
+        for i in np.flatnonzero(np.bincount(which)).tolist():
+            queue = self._queues[i]
+            if longest[i] > queue.max_wait_s:
+                queue.max_wait_s = longest[i]
+            if isinstance(queue, Channel):
+                queue.free_s = last[i]
+            elif queue.n_servers == 1:
+                queue.frees = [last[i]]
+            else:  # a job takes the server that is free first: the latest ends remain
+                ends_s = np.sort(self.end_s[: new.stop][self._queue_of[: new.stop] == i])
+                unused = [0.0] * (queue.n_servers - len(ends_s))
+                queue.frees = unused + ends_s[-queue.n_servers :].tolist()
+
+    def under_way(self, until_s: float) -> Iterator[Use | Travel]:
+        """Give the operations that joined before a time and are not over by then."""
+        amounts = self._books.amounts
+        for job in np.flatnonzero(self.due_s[: self._books.n] >= until_s).tolist():
+            part, seconds = self._parts[self._books.which[job]], float(amounts["work"][job])
+            entry: Use | Travel
+            if isinstance(part, FifoServer):
+                entry = Use(part, seconds, float(amounts["joules"][job]))
+            else:
+                entry = Travel((part,), self._size_bytes)
+                entry._at = 1
+                entry._seconds = seconds
+                entry._end_s = float(self.end_s[job])
+            entry.t = float(self.due_s[job])
+            entry.eid = self._world.next_id()
+            yield entry
+
+
+class _Connections:
+    """What messages make of radios that are never promoted: transfers, and tails between them.
+
+    Parameters
+    ----------
+    which, join_s, end_s : index of each message's radio, when it joins a channel and when its last
+        bit leaves; in order of joining.
+    """
+
+    def __init__(
+        self, world: World, radios: Sequence[Radio], which: Ints, join_s: Floats, end_s: Floats
+    ):
+        self._world = world
+        self._radios = radios
+        order, firsts = grouped(which, len(radios))
+        tail_s = np.array([radio.card.tail_s for radio in radios])[which[order]]
+        # until when each radio was busy before a message: the latest end of those before it
+        until_s = np.empty(len(order))
+        ends = np.append(firsts[1:], len(order))
+        for first, end in zip(firsts.tolist(), ends.tolist(), strict=True):
+            mine = order[first:end]
+            until_s[first] = -inf
+            until_s[first + 1 : end] = np.maximum.accumulate(end_s[mine])[:-1]
+        gap_s = join_s[order] - until_s
+        self._which, self._join_s, self._end_s = which, join_s, end_s
+        self._tail_s, self._connected_s = np.empty(len(order)), np.empty(len(order))
+        self._tail_s[order] = np.where(np.isfinite(gap_s), np.clip(gap_s, 0.0, tail_s), 0.0)
+        held_s = end_s[order] - np.maximum(join_s[order], until_s)
+        self._connected_s[order] = np.maximum(held_s, 0.0)
+        self._n = 0
+
+    def advance(self, until_s: float) -> None:
+        """Set the radios to how they stand at a time."""
+        new = slice(self._n, int(self._join_s.searchsorted(until_s)))
+        self._n = new.stop
+        which = self._which[new]
+        tails_s = np.bincount(which, self._tail_s[new], len(self._radios)).tolist()
+        connected_s = np.bincount(which, self._connected_s[new], len(self._radios)).tolist()
+        busy_until_s = np.full(len(self._radios), -inf)
+        np.maximum.at(busy_until_s, which, self._end_s[new])
+        for i in np.flatnonzero(np.bincount(which)).tolist():
+            radio, tail_s = self._radios[i], tails_s[i]
+            meter, joules = radio.meter, tail_s * radio.card.tail_w
+            radio.busy_until_s = max(radio.busy_until_s, float(busy_until_s[i]))
+            meter.seconds[CONNECTED] += connected_s[i]
+            meter.seconds[TAIL] += tail_s
+            meter.joules[TAIL] += joules
+            self._world.unowned_j += joules
+
+
+class _UnderWay:
+    """Stands in for the world's heap: what is not over, made when somebody reads it."""
+
+    def __init__(self, world: World, stages: Sequence[_Served]):
+        self._world = world
+        self._stages = stages
+
+    def __iter__(self) -> Iterator[tuple[float, int, int, Any]]:
+        for stage in self._stages:
+            for entry in stage.under_way(self._world._now):
+                yield entry.t, 1, entry.eid, entry
+
+
+class Playback:
+    """Sets the books of servers, hops and radios to how they stand at a time; the world's loop.
+
+    Parameters
+    ----------
+    world : its loop is replaced, and its heap is no longer one.
     """
 
     def __init__(self, world: World):
         self._world = world
-        self._books: list[_Book] = []
-        self._free: list[tuple[FifoServer | Channel, Floats, Floats, Floats]] = []
-        self._n: dict[Any, int] = {}
+        self._stages: list[_Served] = []
+        self._transfers: list[tuple[Sequence[Hop], Ints, Floats, Floats]] = []
+        self._connections: list[_Connections] = []
         world.replace_loop(self._advance)
+        world.queue = cast(Any, _UnderWay(world, self._stages))
 
     def serve(
-        self, server: FifoServer, join_s: Floats, seconds: Floats, joules: Floats
+        self,
+        servers: Sequence[FifoServer],
+        which: Ints,
+        join_s: Floats,
+        seconds: Floats,
+        joules: Floats,
     ) -> tuple[Floats, Floats]:
-        """Let jobs join a server, in this order; give (begin, end). Once per server."""
-        begin_s, end_s = fifo_ends(join_s, seconds, server.n_servers)
-        self._books.append(_Book(server, join_s, begin_s, seconds, joules, end_s, 0.0))
-        self._free.append((server, join_s, begin_s, end_s))
-        return begin_s, end_s
+        """Let jobs join servers, in this order; give (begin, end). Once per server.
+
+        `which` is the index in `servers` of each job.
+        """
+        books = _Books(which, len(servers), join_s, work=seconds, joules=joules)
+        stage = _Served(self._world, servers, books, servers, which, join_s, 0.0)
+        stage.due_s = stage.end_s
+        self._stages.append(stage)
+        return stage.begin_s, stage.end_s
 
     def send(
         self,
-        channel: Channel,
         hops: Sequence[Hop],
         which: Ints,
         join_s: Floats,
@@ -156,81 +367,49 @@ class Playback:
         latency_s: Floats,
         size_bytes: float,
     ) -> tuple[Floats, Floats]:
-        """Let messages of one size join a channel, in this order; give (begin, end).
+        """Let messages of one size join hops, in this order; give (begin, end). Once per channel.
 
-        `which` is the index in `hops` of each message, `seconds` its serialisation. Once per
-        channel.
+        `which` is the index in `hops` of each message, `seconds` its serialisation.
         """
-        begin_s, end_s = fifo_ends(join_s, seconds)
-        due_s = end_s + latency_s
-        order, parts = grouped(which, np.arange(len(which)))
-        for number, part in parts:
-            mine = part if len(parts) == 1 else order[part]
-            hop, service_s = hops[number], seconds[mine]
-            self._books.append(
-                _Book(
-                    hop, join_s[mine], begin_s[mine], service_s, hop.power_w * service_s,
-                    due_s[mine], size_bytes,
-                )
-            )  # fmt: skip
-        self._free.append((channel, join_s, begin_s, end_s))
-        return begin_s, end_s
+        channels, channel_of = numbered([hop.channel for hop in hops])
+        books = _Books(which, len(hops), join_s, work=seconds)
+        stage = _Served(self._world, hops, books, channels, channel_of[which], join_s, size_bytes)
+        stage.due_s = stage.end_s + latency_s
+        self._stages.append(stage)
+        self._transfers.append((hops, which, join_s, stage.end_s))
+        return stage.begin_s, stage.end_s
+
+    def connect(self) -> None:
+        """Let radios follow the messages sent; after the last of them."""
+        found: dict[int, Radio] = {}
+        columns: list[tuple[Ints, Floats, Floats]] = []
+        for hops, which, join_s, end_s in self._transfers:
+            radios = [None if hop.line is None else hop.line.radio for hop in hops]
+            has_one = np.array([radio is not None for radio in radios])[which]
+            found.update({id(radio): radio for radio in radios if radio is not None})
+            number = {key: index for index, key in enumerate(found)}
+            index = np.array([number.get(id(radio), 0) for radio in radios])[which]
+            columns.append((index[has_one], join_s[has_one], end_s[has_one]))
+        if found:
+            which, join_s, end_s = map(np.concatenate, zip(*columns, strict=True))
+            order = by_time(join_s)
+            connections = _Connections(
+                self._world, list(found.values()), which[order], join_s[order], end_s[order]
+            )
+            self._connections.append(connections)
 
     def _advance(self, until_s: float) -> None:
-        """Set the books to what joined before `until_s`, and the heap to what is not over."""
-        queue = self._world.queue
-        queue.clear()
-        for part, join_s, begin_s, end_s in self._free:
-            n, before = int(join_s.searchsorted(until_s)), self._n.get(part, 0)
-            if n > before:
-                longest_s = float((begin_s[before:n] - join_s[before:n]).max())
-                part.max_wait_s = max(part.max_wait_s, longest_s)
-                if isinstance(part, FifoServer):
-                    # a job takes the unit that is free first: the latest ends remain
-                    ends = end_s[n - 1 : n] if part.n_servers == 1 else np.sort(end_s[:n])
-                    unused = [0.0] * (part.n_servers - len(ends))
-                    part.frees = unused + ends[-part.n_servers :].tolist()
-                else:
-                    part.free_s = float(end_s[n - 1])
-                self._n[part] = n
-        for book in self._books:
-            self._turn(book, until_s)
-        heapify(queue)
+        for stage in self._stages:
+            stage.advance(until_s)
+        for connections in self._connections:
+            connections.advance(until_s)
         if until_s == inf:
-            last_s = [float(book.due_s.max()) for book in self._books if len(book.due_s)]
+            last_s = [float(stage.due_s.max()) for stage in self._stages if len(stage.due_s)]
             self._world._now = max(self._world._now, *last_s)
 
-    def _turn(self, book: _Book, until_s: float) -> None:
-        n = int(book.join_s.searchsorted(until_s))
-        if not n:
-            return
-        part, sums = book.part, book.sums
-        wait_s, work_s = float(sums["wait"][n - 1]), float(sums["work"][n - 1])
-        part.n_jobs, part.wait_s = n, wait_s
-        if isinstance(part, FifoServer):
-            part.meter.seconds[ACTIVE] = work_s
-            part.meter.joules[ACTIVE] = float(sums["joules"][n - 1])
-        else:
-            part.work_s = work_s
-            part.bytes = n * book.size_bytes
-        if book.is_ordered:
-            under_way = list(range(int(book.due_s.searchsorted(until_s)), n))
-        else:
-            under_way = np.flatnonzero(book.due_s[:n] >= until_s).tolist()
-        for job in under_way:
-            self._enter(book, job)
 
-    def _enter(self, book: _Book, job: int) -> None:
-        """Put a job that is under way on the heap, for those who read it there."""
-        part, seconds = book.part, float(book.seconds[job])
-        entry: Use | Travel
-        if isinstance(part, FifoServer):
-            entry = Use(part, seconds, float(book.joules[job]))
-        else:
-            entry = Travel((part,), book.size_bytes)
-            entry._at = 1
-            entry._seconds = seconds
-            entry._end_s = float(book.begin_s[job]) + seconds
-        entry.t = float(book.due_s[job])
-        entry.eid = eid = self._world.next_id()
-        self._world.queue.append((entry.t, 1, eid, entry))
+def numbered(things: Sequence[Any]) -> tuple[list[Any], Ints]:
+    """Give the distinct things, and for each of `things` which of them it is."""
+    distinct = {id(thing): thing for thing in things}
+    number = {key: index for index, key in enumerate(distinct)}
+    return list(distinct.values()), np.array([number[id(thing)] for thing in things])

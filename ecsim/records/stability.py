@@ -64,8 +64,10 @@ def unstable_because(joined_s: FloatArray, backlog_s: FloatArray, slice_s: float
     variance = float(joined_s.var(ddof=1)) / slice_s
     longest_s = variance * log(1.0 / CHANCE) / (2.0 * (1.0 - LOAD))
     end_s = float(backlog_s[-1])
+    if not end_s > longest_s > 0.0:
+        return ""
     late = backlog_s[n // 2 :]
     growth_s = float(np.polyfit(np.arange(len(late)), late, 1)[0]) * len(late)
-    if end_s > longest_s > 0.0 and growth_s > GROWTH * float(late.mean()):
+    if growth_s > GROWTH * float(late.mean()):
         return f"its backlog grew to {end_s:.3g} s at the end, at offered load {load:.2f}"
     return ""

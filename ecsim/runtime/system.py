@@ -37,10 +37,10 @@ from ecsim.scenario.models import Predictions, TrainedModel
 from ecsim.scenario.schema import Scenario
 from ecsim.scenario.topology import member_of
 from ecsim.streams.arrivals import Arrivals, PerDevice
-from ecsim.streams.blocks import TaskBlock
+from ecsim.streams.blocks import DeviceColumns, TaskBlock, merge, whole
 from ecsim.streams.pools import Pools, split
 from ecsim.streams.schedule import Schedule
-from ecsim.streams.tasks import phase_ends, task_blocks, tasks_of, time_of_task
+from ecsim.streams.tasks import device_columns, phase_ends, tasks_of, time_of_task
 
 _MOST_TASKS = 1e9
 
@@ -147,8 +147,15 @@ class System:
 
     def task_blocks(self) -> Iterator[TaskBlock]:
         """Give the same stream as blocks of columns."""
+        return merge(self._device_columns())
+
+    def task_columns(self, most: int) -> TaskBlock | None:
+        """Give the same stream as one block; None when it has more than `most` tasks."""
+        return whole(self._device_columns(), most)
+
+    def _device_columns(self) -> list[Iterator[DeviceColumns]]:
         stream = self.scenario.stream
-        return task_blocks(
+        return device_columns(
             self.devices,
             arrivals=self.arrivals(),
             schedule=self.schedule,

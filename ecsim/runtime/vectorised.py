@@ -16,11 +16,12 @@ import numpy as np
 from ecsim.collab.context import Context
 from ecsim.collab.place import Place
 from ecsim.collab.strategy import Strategy, Way
-from ecsim.core.types import ModelRef, Prediction
+from ecsim.core.types import BoolArray, ModelRef, Prediction
 from ecsim.kernel import Engine, Hop, Topology, World
 from ecsim.kernel.channel import Channel
+from ecsim.kernel.line import Line
 from ecsim.kernel.meter import Meter
-from ecsim.kernel.vectorised import Floats, Ints, Playback, grouped
+from ecsim.kernel.vectorised import Floats, Ints, Playback, by_time, grouped, numbered
 from ecsim.records.recorder import Recorder
 from ecsim.records.tables import STAGES, STATUSES
 from ecsim.runtime.system import System
@@ -29,7 +30,8 @@ MAX_TASKS = 1_000_000  # all columns are held at once, about 300 B a task; beyon
 
 _IDENTITY = {
     "world", "name", "meter", "n_servers", "frees", "can_train", "hops", "channel", "bit_per_s",
-    "propagation_s", "tx", "rx", "tx_w", "rx_w", "power_w",
+    "propagation_s", "tx", "rx", "tx_w", "rx_w", "power_w", "joules_per_byte", "tx_j_per_byte",
+    "rx_j_per_byte", "line", "hop", "radio", "in_order", "_connected", "_retry", "_give_up",
 }  # fmt: skip
 
 
@@ -91,8 +93,10 @@ class Vectorised:
             raise UnsuitedError("its devices learn")
         if run.drain is not None or run.probe is not None or run.trace:
             raise UnsuitedError("run.drain, run.probe and run.trace need every event")
-        if self._world.queue or self._world.backgrounds or self._world.radios:
+        if self._world.queue or self._world.backgrounds:
             raise UnsuitedError("something happens besides the tasks")
+        if any(radio.card.promotion_s for radio in self._world.radios):
+            raise UnsuitedError("its radios are promoted, which delays messages")
         if way.asks_device and any(p.stage not in (0, 1) for p in self._devices()):
             raise UnsuitedError("its devices are in the cloud")
         return way
@@ -126,12 +130,15 @@ class Vectorised:
         meter = Meter(world, "plain", "radio")
         channel = Channel(world, "plain")
         hop = Hop(channel, 1.0, 0.0, meter, meter)
+        line = Line(Hop(channel, 1.0, 0.0, meter, meter))
         places = self._devices() if self._way.asks_device else []
         for cloud, up, down in self._to_cloud.values():
             places.append(cloud)
             for each in (*up, *down):
                 _require_plain(each, hop)
                 _require_plain(each.channel, channel)
+                if each.line is not None:
+                    _require_plain(each.line, line)
         for place in places:
             _require_plain(place.inference, plain)
 
@@ -139,26 +146,21 @@ class Vectorised:
 
     def _gather(self) -> None:
         """Hold the columns of all tasks."""
-        blocks, n = [], 0
-        for block in self._system.task_blocks():
-            blocks.append(block)
-            n += len(block)
-            if n > MAX_TASKS:
-                raise UnsuitedError(f"there are more than {MAX_TASKS} tasks")
-        if not n:
+        tasks = self._system.task_columns(MAX_TASKS)
+        if tasks is None:
+            raise UnsuitedError(f"there are more than {MAX_TASKS} tasks")
+        self.n = len(tasks)
+        if not self.n:
             raise UnsuitedError("there are no tasks")
-
-        def column(name: str) -> Any:
-            return np.concatenate([getattr(block, name) for block in blocks])
-
-        self.n = n
-        self._t_arrive_s: Floats = column("t_arrive_s")
-        self._seat: Ints = column("seat")
-        self._phase: Ints = column("phase")
-        self._sample: Ints = column("sample_id")
-        self._visit: Ints = column("visit")
+        self._t_arrive_s: Floats = tasks.t_arrive_s
+        self._seat: Ints = tasks.seat
+        self._phase: Ints = tasks.phase
+        self._sample: Ints = tasks.sample_id
+        self._visit: Ints = tasks.visit
         # per distinct sample, and which of them each task has
-        self._distinct, self._which = np.unique(self._sample, return_inverse=True)
+        is_used = np.bincount(self._sample) > 0
+        self._distinct = np.flatnonzero(is_used)
+        self._which = (np.cumsum(is_used) - 1)[self._sample]
 
     def serve(self) -> None:
         """Let all tasks go their way; afterwards the world's clock may be advanced."""
@@ -184,26 +186,40 @@ class Vectorised:
             self._predicted = answers.label[self._which]
             jobs = self._infer(playback, devices, self._seat, jobs, answers)
             if way.reply_bytes is not None:
-                uploads = np.array([bool(self._strategy.offloads(p)) for p in answers.predictions])
-                self._uploaded = uploads[self._which]
+                self._uploaded = self._uploads(jobs, answers)
             jobs = jobs[self._uploaded[jobs]]
         else:
             self._uploaded[:] = True
         if way.reply_bytes is not None and len(jobs):
             self._ask_cloud(playback, jobs, way.reply_bytes)
 
+    def _uploads(self, jobs: Ints, answers: _Answers) -> BoolArray:
+        """Say of every task whether it is uploaded; `jobs` is in the order of their inferences."""
+        order, firsts = grouped(self._seat[jobs], len(self._system.devices))
+        uploaded = np.zeros(self.n, dtype=bool)
+        for mine in np.split(jobs[order], firsts[1:]):
+            device = self._system.devices[self._seat[mine[0]]]
+            chosen = self._strategy.chosen(device, self._phase[mine], self._context)
+            if chosen is None:
+                offloads = [bool(self._strategy.offloads(p)) for p in answers.predictions]
+                uploaded = np.array(offloads)[self._which]
+                break
+            uploaded[mine] = chosen
+        return uploaded
+
     def _ask_cloud(self, playback: Playback, jobs: Ints, reply_bytes: float) -> None:
         n_up, n_down = (len(route) for route in self._to_cloud[0][1:])
         for position in range(n_up):
             hops = [self._to_cloud[seat][1][position] for seat in range(len(self._to_cloud))]
             jobs = self._send(playback, "up", hops, jobs, self._system.payload_bytes)
-        clouds, cloud_of = _numbered([self._to_cloud[s][0] for s in range(len(self._to_cloud))])
+        clouds, cloud_of = numbered([self._to_cloud[s][0] for s in range(len(self._to_cloud))])
         answers = self._answers("cloud", clouds[0].model)
         self._predicted[jobs] = answers.label[self._which[jobs]]
         jobs = self._infer(playback, clouds, cloud_of[self._seat], jobs, answers)
         for position in range(n_down):
             hops = [self._to_cloud[seat][2][position] for seat in range(len(self._to_cloud))]
             jobs = self._send(playback, "down", hops, jobs, reply_bytes)
+        playback.connect()
 
     def _answers(self, role: str, model: ModelRef) -> _Answers:
         predictor = self._system.predictors[role]
@@ -221,45 +237,43 @@ class Vectorised:
 
         `where` is the index in `places` of every task.
         """
-        order, parts = grouped(where, jobs)
-        which, join_s = self._which[order], self._now_s[order]
-        begin_s, end_s, seconds, joules = (np.empty(len(order)) for _ in range(4))
-        stages: dict[int, list[slice]] = {}
-        for index, part in parts:
-            place = places[index]
-            stages.setdefault(place.stage, []).append(part)
-            seconds[part], joules[part] = answers.prices(place, which[part])
-            begin_s[part], end_s[part] = playback.serve(
-                place.inference, join_s[part], seconds[part], joules[part]
-            )
-        for stage, those in stages.items():
-            mine = slice(None) if len(stages) == 1 else np.r_[tuple(those)]
-            wait_s = begin_s[mine] - join_s[mine]
-            self._charge(STAGES[stage], order[mine], wait_s, seconds[mine], joules[mine])
-        self._now_s[order] = end_s
-        return jobs[np.argsort(self._now_s[jobs], kind="stable")]
+        place_of, join_s = where[jobs], self._now_s[jobs]
+        seconds, joules = answers.prices(places, place_of, self._which[jobs])
+        engines = [place.inference for place in places]
+        begin_s, end_s = playback.serve(engines, place_of, join_s, seconds, joules)
+        wait_s = begin_s - join_s
+        stages = np.array([place.stage for place in places])
+        for stage in np.unique(stages).tolist():
+            mine = (stages == stage)[place_of] if (stages != stage).any() else slice(None)
+            self._charge(STAGES[stage], jobs[mine], wait_s[mine], seconds[mine], joules[mine])
+        return self._go_on(jobs, end_s)
 
     def _send(
         self, playback: Playback, stage: str, hops: Sequence[Hop], jobs: Ints, size_bytes: float
     ) -> Ints:
         """Send a message of each job over its device's hop; give the order of arrivals."""
-        channels, channel_of = _numbered([hop.channel for hop in hops])
-        distinct, hop_of = _numbered(hops)
-        order, parts = grouped(channel_of[self._seat], jobs)
-        which, join_s = hop_of[self._seat[order]], self._now_s[order]
-        seconds = np.array([size_bytes * 8.0 / hop.bit_per_s for hop in distinct])[which]
-        joules = np.array([hop.power_w for hop in distinct])[which] * seconds
-        latency_s = np.array([hop.propagation_s for hop in distinct])[which]
-        begin_s, end_s = np.empty(len(order)), np.empty(len(order))
-        for index, part in parts:
-            begin_s[part], end_s[part] = playback.send(
-                channels[index], distinct, which[part], join_s[part], seconds[part],
-                latency_s[part], size_bytes,
-            )  # fmt: skip
-        self._charge(stage, order, begin_s - join_s, seconds, joules)
-        self._propagation_s[order] += latency_s
-        self._now_s[order] = end_s + latency_s
-        return jobs[np.argsort(self._now_s[jobs], kind="stable")]
+        distinct, hop_of = numbered(hops)
+        which, join_s = hop_of[self._seat[jobs]], self._now_s[jobs]
+        per_hop = [
+            (
+                size_bytes * 8.0 / hop.bit_per_s,
+                hop.power_w * (size_bytes * 8.0 / hop.bit_per_s) + hop.joules_per_byte * size_bytes,
+                hop.propagation_s,
+            )
+            for hop in distinct
+        ]
+        seconds, joules, latency_s = (
+            np.array(column)[which] for column in zip(*per_hop, strict=True)
+        )
+        begin_s, end_s = playback.send(distinct, which, join_s, seconds, latency_s, size_bytes)
+        self._charge(stage, jobs, begin_s - join_s, seconds, joules)
+        self._propagation_s[jobs] += latency_s
+        return self._go_on(jobs, end_s + latency_s)
+
+    def _go_on(self, jobs: Ints, times_s: Floats) -> Ints:
+        """Let jobs be over at times; give the order in which they are."""
+        self._now_s[jobs] = times_s
+        return jobs[by_time(times_s)]
 
     def _charge(
         self, stage: str, jobs: Ints, wait_s: Floats, seconds: Floats, joules: Floats
@@ -269,7 +283,9 @@ class Vectorised:
             name = f"{stage}_{what}"
             if self._columns[name] is self._zero:
                 self._columns[name] = np.zeros(self.n)
-            self._columns[name][jobs] += amounts
+                self._columns[name][jobs] = amounts
+            else:
+                self._columns[name][jobs] += amounts
 
     # Rows -----------------------------------------------------------------------------------
 
@@ -279,16 +295,14 @@ class Vectorised:
         labels = np.asarray(system.data.labels)[self._sample]
         devices = self._devices()
         edge, cloud = devices[0].model, system.first["cloud"]
-        is_new = np.zeros(n, dtype=bool)
-        for phase in range(system.schedule.n_phases):
-            mine = self._phase == phase
-            is_new[mine] = np.isin(labels[mine], system.schedule.new_in(phase))
+        schedule, classes = system.schedule, np.arange(system.data.n_classes)
+        news = [np.isin(classes, schedule.new_in(phase)) for phase in range(schedule.n_phases)]
         uploaded = self._uploaded
         payload, reply = system.payload_bytes, self._way.reply_bytes or 0.0
         tiers = [place.node.tier for place in devices]
         route = np.array([("edge", "end").index(tier) if tier != "cloud" else 2 for tier in tiers])
         deadline_s = system.scenario.stream.deadline
-        order = np.lexsort((np.arange(n), self._now_s))
+        order = by_time(self._now_s)
         late, answered = STATUSES.index("late"), STATUSES.index("answered")
         columns: dict[str, Any] = {
             **self._columns,
@@ -305,8 +319,8 @@ class Vectorised:
             "uploaded": uploaded,
             "label": labels,
             "predicted": self._predicted,
-            "seen": np.isin(labels, edge.classes),
-            "new_in_phase": is_new,
+            "seen": np.isin(classes, edge.classes)[labels],
+            "new_in_phase": np.array(news)[self._phase, labels],
             "normalized_entropy": self._entropy,
             "model_version": np.where(uploaded, cloud.version, edge.version),
             "model_key": uploaded.astype(np.int64),
@@ -348,19 +362,16 @@ class _Answers:
         self._works = list(distinct.values())
         self._work_of = np.array([number[id(prediction.work)] for prediction in predictions])
 
-    def prices(self, place: Place, which: Ints) -> tuple[Floats, Floats]:
-        """Give (seconds, joules) of tasks on a place's engine; each different work priced once."""
-        work_of = self._work_of[which]
-        used, position = np.unique(work_of, return_inverse=True)
-        prices = np.array([place.price(self._works[work]) for work in used.tolist()])
-        return prices[position, 0], prices[position, 1]
-
-
-def _numbered(things: Sequence[Any]) -> tuple[list[Any], Ints]:
-    """Give the distinct things, and for each of `things` which of them it is."""
-    distinct = {id(thing): thing for thing in things}
-    number = {key: index for index, key in enumerate(distinct)}
-    return list(distinct.values()), np.array([number[id(thing)] for thing in things])
+    def prices(self, places: Sequence[Place], place_of: Ints, which: Ints) -> tuple[Floats, Floats]:
+        """Give (seconds, joules) of tasks on engines of places; each different pair priced once."""
+        n_works = len(self._works)
+        pair = place_of * n_works + self._work_of[which]
+        used = np.flatnonzero(np.bincount(pair))
+        prices = np.zeros((int(used[-1]) + 1, 2))
+        for key in used.tolist():
+            place, work = divmod(key, n_works)
+            prices[key] = places[place].price(self._works[work])
+        return prices[pair, 0], prices[pair, 1]
 
 
 def _require_plain(part: Any, plain: Any) -> None:

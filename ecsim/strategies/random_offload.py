@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
 from annotated_types import Interval
 
 from ecsim.collab.context import Context
 from ecsim.collab.routines import Asking, ask, learn_on_device
-from ecsim.collab.strategy import Background, Serving, Strategy
-from ecsim.core.types import Answer, Task
+from ecsim.collab.strategy import Background, Serving, Strategy, Way
+from ecsim.core.types import Answer, BoolArray, IntArray, Task
+
+_STREAM = "random_offload"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class RandomOffload(Strategy[RandomOffloadParams]):
     def serve(self, task: Task, ctx: Context) -> Serving:
         """Infer on the device; upload if the draw says so."""
         edge = yield ctx.infer(task.device, task)
-        if not self._draw(task, ctx):
+        toss = ctx.random(_STREAM, task.device).random()
+        if not self._is_chosen(toss, task.device, task.phase, ctx):
             return Answer(edge.label, at=task.device, by=edge)
         answer = yield from ask(task, ctx, self.params, edge)
         if answer.by is not edge:
@@ -57,14 +61,25 @@ class RandomOffload(Strategy[RandomOffloadParams]):
         """One learner per device, as in ECC-SNN."""
         return (learn_on_device(device, ctx) for device in ctx.devices if ctx.learns)
 
-    def _draw(self, task: Task, ctx: Context) -> bool:
-        toss = ctx.random("random_offload", task.device).random()
+    def way(self) -> Way | None:
+        """Give the way of ECC-SNN; none where a time-out or a retry may change it."""
+        return Way(True, self.params.reply) if self.params.is_plain else None
+
+    def chosen(self, device: str, phases: IntArray, ctx: Context) -> BoolArray:
+        """Toss the coins of a device's tasks, in their order."""
+        tosses = ctx.random(_STREAM, device).random(len(phases))
         if not isinstance(self.params.rate, str):
-            return bool(toss < self.params.rate)
+            return tosses < self.params.rate
+        pairs = zip(tosses.tolist(), np.asarray(phases).tolist(), strict=True)
+        return np.array([self._is_chosen(toss, device, phase, ctx) for toss, phase in pairs], bool)
+
+    def _is_chosen(self, toss: float, device: str, phase: int, ctx: Context) -> bool:
+        if not isinstance(self.params.rate, str):
+            return toss < self.params.rate
         # Selection sampling: each of the tasks to come is equally likely to be among the uploads,
         # and their number comes out exactly.
-        place = (task.device, task.phase)
+        place = (device, phase)
         uploads, tasks = self._left.get(place) or ctx.reference_uploads(*place)
-        chosen = bool(toss * tasks < uploads)
+        chosen = toss * tasks < uploads
         self._left[place] = (uploads - chosen, tasks - 1)
         return chosen

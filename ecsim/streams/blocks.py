@@ -124,6 +124,22 @@ def merge(devices: Sequence[Iterator[DeviceColumns]]) -> Iterator[TaskBlock]:
         yield block
 
 
+def whole(devices: Sequence[Iterator[DeviceColumns]], most: int) -> TaskBlock | None:
+    """Give the merged stream as one block; None when it has more than `most` tasks.
+
+    Sorted once instead of block by block; `devices` as for `merge`.
+    """
+    parts, n = [], 0
+    for number, blocks in enumerate(devices):
+        for columns in blocks:
+            parts.append((number, columns))
+            n += len(columns[0])
+            if n > most:
+                return None
+    none = np.empty(0, dtype=np.int64)
+    return _sorted(0, parts) or TaskBlock(0, np.empty(0), none, none, none, none)
+
+
 def _sorted(first_id: int, parts: Sequence[tuple[int, DeviceColumns]]) -> TaskBlock | None:
     if not parts:
         return None
@@ -131,7 +147,10 @@ def _sorted(first_id: int, parts: Sequence[tuple[int, DeviceColumns]]) -> TaskBl
         np.concatenate([columns[which] for _, columns in parts]) for which in range(4)
     )
     seats = np.repeat([number for number, _ in parts], [len(columns[0]) for _, columns in parts])
-    order = np.argsort(times, kind="stable")  # equal times stay in the order of the devices
+    order = np.argsort(times)  # several times as fast as a stable sort
+    ordered = times[order]
+    if bool((ordered[1:] == ordered[:-1]).any()):
+        order = np.argsort(times, kind="stable")  # equal times stay in the order of the devices
     return TaskBlock(
         first_id, times[order], seats[order], phases[order], samples[order], visits[order]
     )

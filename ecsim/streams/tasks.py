@@ -52,7 +52,7 @@ def task_stream(
     horizon_s : tasks arrive before it; by default until the last phase has its length. May be
         infinite.
     """
-    blocks = task_blocks(
+    columns = device_columns(
         devices,
         arrivals=arrivals,
         schedule=schedule,
@@ -65,7 +65,7 @@ def task_stream(
         horizon_s=horizon_s,
     )
     return chain.from_iterable(
-        tasks_of(block, devices, payload_bytes, deadline_s) for block in blocks
+        tasks_of(block, devices, payload_bytes, deadline_s) for block in merge(columns)
     )
 
 
@@ -92,7 +92,7 @@ def tasks_of(
 _new_task = partial(tuple.__new__, Task)
 
 
-def task_blocks(
+def device_columns(
     devices: Sequence[str],
     *,
     arrivals: Arrivals,
@@ -104,23 +104,21 @@ def task_blocks(
     data_seed: int,
     allocation: Allocation = "shared",
     horizon_s: float | None = None,
-) -> Iterator[TaskBlock]:
-    """Give the tasks of `task_stream` as blocks of columns."""
+) -> list[Iterator[DeviceColumns]]:
+    """Give the tasks of each device as blocks of columns, for `blocks.merge` or `blocks.whole`."""
     horizon_s = schedule.n_phases * phase_s if horizon_s is None else horizon_s
     world, data = Streams(world_seed), Streams(data_seed)
     hands = allocate(samples, labels, devices, allocation, data)
     position = np.zeros(int(np.max(samples)) + 1, dtype=np.int64)  # of a sample in its hand
     for hand in {id(hand): hand for hand in hands.values()}.values():
         position[hand] = np.arange(len(hand))
-    return merge(
-        [
-            _device_blocks(
-                device, _blocks(seat, device, arrivals, world, horizon_s), schedule, phase_s,
-                hands[device], labels, position, data,
-            )
-            for seat, device in enumerate(devices)
-        ]
-    )  # fmt: skip
+    return [
+        _device_blocks(
+            device, _blocks(seat, device, arrivals, world, horizon_s), schedule, phase_s,
+            hands[device], labels, position, data,
+        )
+        for seat, device in enumerate(devices)
+    ]  # fmt: skip
 
 
 def phase_ends(schedule: Schedule, phase_s: float) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ecsim.kernel import FifoServer, Ledger, Link, Node, Topology, Travel, Use, World
 from ecsim.kernel.meter import read_meters
 from ecsim.kernel.queues import standing
-from ecsim.kernel.vectorised import Playback, fifo_ends, grouped
+from ecsim.kernel.vectorised import Playback, by_time, fifo_ends, grouped, many_servers_ends
 
 RATE = 8e3  # 1 kB takes a second
 # gaps of zero and services that fill them exactly: ties and busy periods that touch
@@ -37,23 +37,49 @@ def test_a_server_serves_as_in_the_event_loop(jobs, n_servers):
 
     world.feed(zip(join_s.tolist(), range(len(jobs)), strict=True), job)
     world.run()
-    begin_s, end_s = fifo_ends(join_s, services, n_servers)
+    one_queue = np.zeros(1, dtype=int)
+    begin_s, end_s = (
+        fifo_ends(join_s, services, one_queue)
+        if n_servers == 1
+        else many_servers_ends(join_s, services, n_servers)
+    )
     assert end_s.tolist() == [found[number][1] for number in range(len(jobs))]
     np.testing.assert_allclose(begin_s, [found[n][0] for n in range(len(jobs))], rtol=1e-12)
 
 
-def test_few_waiting_and_many_take_different_ways_to_the_same_ends():
-    rng = np.random.default_rng(1)
-    join_s = np.cumsum(rng.exponential(1.0, 5000))
-    for load in (0.05, 0.5, 0.99, 1.5):
-        seconds = rng.exponential(load, 5000)
-        end, right = 0.0, []
+def one_by_one(joins, jobs):
+    """Give when jobs of several queues begin and end, as the event loop adds up."""
+    begins, ends = [], []
+    for join_s, seconds in zip(joins, jobs, strict=True):
+        end = 0.0
         for t, s in zip(join_s.tolist(), seconds.tolist(), strict=True):
-            end = max(end, t) + s
-            right.append(end)
-        begin_s, end_s = fifo_ends(join_s, seconds)
-        assert end_s.tolist() == right
-        assert begin_s.tolist() == np.maximum(join_s, [0.0, *right[:-1]]).tolist()
+            begins.append(max(end, t))
+            end = begins[-1] + s
+            ends.append(end)
+    return begins, ends
+
+
+@pytest.mark.parametrize("load", [0.05, 0.5, 0.99, 1.5])
+@pytest.mark.parametrize("service", ["exponential", "constant"])
+def test_long_queues_end_to_the_bit(load, service):
+    rng = np.random.default_rng(1)
+    lengths = [5000, 1, 40, 2000]
+    joins = [np.cumsum(rng.exponential(1.0, n)) for n in lengths]
+    jobs = [rng.exponential(load, n) if service[0] == "e" else np.full(n, load) for n in lengths]
+    firsts = np.cumsum([0, *lengths[:-1]])
+    begin_s, end_s = fifo_ends(np.concatenate(joins), np.concatenate(jobs), firsts)
+    assert (begin_s.tolist(), end_s.tolist()) == one_by_one(joins, jobs)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(JOBS, min_size=1, max_size=5), st.sampled_from([0.0, 1e9]))
+def test_queues_do_not_mix(queues, late_s):
+    """Also where a clock far on rounds the sums from which it is guessed who waits."""
+    joins = [late_s + np.cumsum([gap for gap, _ in jobs]) for jobs in queues]
+    seconds = [np.array([service for _, service in jobs]) for jobs in queues]
+    firsts = np.cumsum([0, *map(len, joins[:-1])])
+    begin_s, end_s = fifo_ends(np.concatenate(joins), np.concatenate(seconds), firsts)
+    assert (begin_s.tolist(), end_s.tolist()) == one_by_one(joins, seconds)
 
 
 def build(world, n_devices):
@@ -97,10 +123,11 @@ def test_books_at_any_time_are_those_of_the_event_loop(jobs, times, size_bytes):
     hops = [route[0] for route in ways]
     seconds = np.full(len(jobs), size_bytes * 8.0 / RATE)
     latency_s = np.full(len(jobs), 0.3)
-    _, end_s = playback.send(hops[0].channel, hops, seats, join_s, seconds, latency_s, size_bytes)
+    _, end_s = playback.send(hops, seats, join_s, seconds, latency_s, size_bytes)
     arrive_s = end_s + latency_s
-    order, _ = grouped(np.zeros(len(jobs), dtype=int), np.argsort(arrive_s, kind="stable"))
-    playback.serve(twin, arrive_s[order], services[order], joules[order])
+    order = by_time(arrive_s)
+    nought = np.zeros(len(jobs), dtype=int)
+    playback.serve([twin], nought, arrive_s[order], services[order], joules[order])
 
     for t in [*times, 1e6]:
         world.run_until(t)
@@ -124,7 +151,8 @@ def test_many_units_are_free_again_from_the_latest_ends():
     world = World()
     server = FifoServer(world, "server", 3)
     playback = Playback(world)
-    playback.serve(server, np.array([0.0, 0.0]), np.array([5.0, 2.0]), np.zeros(2))
+    nought = np.zeros(2, dtype=int)
+    playback.serve([server], nought, np.zeros(2), np.array([5.0, 2.0]), np.zeros(2))
     world.run_until(1.0)
     assert server.frees == [0.0, 2.0, 5.0]
     assert server.backlog_s() == 0.0
@@ -132,6 +160,13 @@ def test_many_units_are_free_again_from_the_latest_ends():
     assert world.now == 5.0
 
 
+@given(st.lists(st.integers(0, 70_000), min_size=1))
+def test_grouping_keeps_the_order_within_a_key(keys):
+    order, firsts = grouped(np.array(keys), 70_001)
+    assert order.tolist() == sorted(range(len(keys)), key=keys.__getitem__)
+    assert [keys[order[first]] for first in firsts] == sorted(set(keys))
+
+
 def test_jobs_without_seconds_are_served():
-    begin_s, end_s = fifo_ends(np.array([1.0, 1.0]), np.zeros(2))
+    begin_s, end_s = fifo_ends(np.array([1.0, 1.0]), np.zeros(2), np.zeros(1, dtype=int))
     assert begin_s.tolist() == end_s.tolist() == pytest.approx([1.0, 1.0])
