@@ -49,10 +49,13 @@ def fifo_ends(join_s: Floats, seconds: Floats, firsts: Ints) -> tuple[Floats, Fl
     """
     # A job finds its queue empty when it joins later than any before it could have been served,
     # counted from the work that joined before it; each queue is lifted above the one before.
-    slack_s = join_s - (np.cumsum(seconds) - seconds)
-    lift_s = np.zeros(len(join_s))
-    lift_s[firsts[1:]] = float(slack_s.max() - slack_s.min()) + 1.0
-    slack_s += np.cumsum(lift_s)
+    slack_s = np.cumsum(seconds)
+    np.subtract(seconds, slack_s, out=slack_s)
+    slack_s += join_s
+    if len(firsts) > 1:
+        step_s = float(slack_s.max() - slack_s.min()) + 1.0
+        lengths = np.diff(firsts, append=len(join_s))
+        slack_s += np.repeat(np.arange(len(firsts)) * step_s, lengths)
     is_start = np.maximum.accumulate(slack_s) == slack_s
     is_start[firsts] = True
     while True:
@@ -63,8 +66,8 @@ def fifo_ends(join_s: Floats, seconds: Floats, firsts: Ints) -> tuple[Floats, Fl
         if not wrong.any():  # otherwise the first wrong one of each queue is right from now on
             break
         is_start[1:] ^= wrong
-    begin_s = join_s.copy()
-    np.maximum(begin_s[1:], before_s, out=begin_s[1:])
+    begin_s = np.empty(len(join_s))
+    np.maximum(join_s[1:], before_s, out=begin_s[1:])
     begin_s[firsts] = join_s[firsts]
     return begin_s, end_s
 
@@ -87,6 +90,18 @@ def _ends(join_s: Floats, seconds: Floats, starts: Ints) -> Floats:
         chain[0] = end_s[start]
         end_s[start:stop] = np.add.accumulate(chain)
     return end_s
+
+
+def _side_by_side(
+    join_s: Floats, seconds: Floats, queue_of: Ints, n_queues: int
+) -> tuple[Floats, Floats]:
+    """Give begins and ends of jobs that are in order of joining, not queue after queue."""
+    if n_queues == 1:
+        return fifo_ends(join_s, seconds, np.zeros(1, dtype=np.int64))
+    order, firsts = grouped(queue_of, n_queues)
+    begin_s, end_s = np.empty(len(order)), np.empty(len(order))
+    begin_s[order], end_s[order] = fifo_ends(join_s[order], seconds[order], firsts)
+    return begin_s, end_s
 
 
 def many_servers_ends(join_s: Floats, seconds: Floats, n_servers: int) -> tuple[Floats, Floats]:
@@ -122,11 +137,7 @@ def by_time(times_s: Floats) -> Ints:
     """
     if bool((times_s[1:] >= times_s[:-1]).all()):
         return np.arange(len(times_s))
-    order = np.argsort(times_s)
-    ordered = times_s[order]
-    if bool((ordered[1:] == ordered[:-1]).any()):
-        return np.argsort(times_s, kind="stable")
-    return order
+    return np.argsort(times_s, kind="stable")  # quick where they are nearly in order
 
 
 class _Books:
@@ -189,17 +200,16 @@ class _Served:
         self._queue_of = queue_of
         self._size_bytes = size_bytes
         self.due_s = due_s
-        order, firsts = grouped(queue_of, len(queues))
-        join_s, seconds = books.join_s[order], books.amounts["work"][order]
-        self.begin_s, self.end_s = np.empty(len(order)), np.empty(len(order))
-        self.begin_s[order], self.end_s[order] = fifo_ends(join_s, seconds, firsts)
+        self.begin_s, self.end_s = _side_by_side(
+            books.join_s, books.amounts["work"], queue_of, len(queues)
+        )
         for queue, server in enumerate(queues):
             if isinstance(server, FifoServer) and server.n_servers > 1:
                 mine = np.flatnonzero(queue_of == queue)
                 self.begin_s[mine], self.end_s[mine] = many_servers_ends(
                     books.join_s[mine], books.amounts["work"][mine], server.n_servers
                 )
-        books.amounts["wait"] = self.begin_s - books.join_s
+        self.wait_s = books.amounts["wait"] = self.begin_s - books.join_s
         books.sums["wait"] = np.zeros(len(parts))
 
     def advance(self, until_s: float) -> None:
@@ -337,6 +347,7 @@ class Playback:
         self._stages: list[_Served] = []
         self._transfers: list[tuple[Sequence[Hop], Ints, Floats, Floats]] = []
         self._connections: list[_Connections] = []
+        _keep_freed_memory()
         world.replace_loop(self._advance)
         world.queue = cast(Any, _UnderWay(world, self._stages))
 
@@ -348,7 +359,7 @@ class Playback:
         seconds: Floats,
         joules: Floats,
     ) -> tuple[Floats, Floats]:
-        """Let jobs join servers, in this order; give (begin, end). Once per server.
+        """Let jobs join servers, in this order; give (wait, end). Once per server.
 
         `which` is the index in `servers` of each job.
         """
@@ -356,7 +367,7 @@ class Playback:
         stage = _Served(self._world, servers, books, servers, which, join_s, 0.0)
         stage.due_s = stage.end_s
         self._stages.append(stage)
-        return stage.begin_s, stage.end_s
+        return stage.wait_s, stage.end_s
 
     def send(
         self,
@@ -367,7 +378,7 @@ class Playback:
         latency_s: Floats,
         size_bytes: float,
     ) -> tuple[Floats, Floats]:
-        """Let messages of one size join hops, in this order; give (begin, end). Once per channel.
+        """Let messages of one size join hops, in this order; give (wait, end). Once per channel.
 
         `which` is the index in `hops` of each message, `seconds` its serialisation.
         """
@@ -377,7 +388,7 @@ class Playback:
         stage.due_s = stage.end_s + latency_s
         self._stages.append(stage)
         self._transfers.append((hops, which, join_s, stage.end_s))
-        return stage.begin_s, stage.end_s
+        return stage.wait_s, stage.end_s
 
     def connect(self) -> None:
         """Let radios follow the messages sent; after the last of them."""
@@ -406,6 +417,16 @@ class Playback:
         if until_s == inf:
             last_s = [float(stage.due_s.max()) for stage in self._stages if len(stage.due_s)]
             self._world._now = max(self._world._now, *last_s)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory of freed arrays up to 32 MB, instead of giving it back.
+
+    Otherwise every temporary array is made of new pages, which takes longer than what is computed.
+    The GNU library learns it from one array of that size that is freed, touched or not; others
+    do not mind.
+    """
+    np.empty((1 << 25) - (1 << 16), dtype=np.uint8)
 
 
 def numbered(things: Sequence[Any]) -> tuple[list[Any], Ints]:

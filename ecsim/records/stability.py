@@ -57,13 +57,15 @@ def unstable_because(joined_s: FloatArray, backlog_s: FloatArray, slice_s: float
     ''
     """
     n = len(joined_s)
-    loads = joined_s / slice_s
     load = offered_load(joined_s, slice_s)
+    end_s = float(backlog_s[-1])
+    if load <= 1.0 and end_s <= 0.0:
+        return ""  # most queues
+    loads = joined_s / slice_s
     if load > 1.0 + ERRORS * float(loads.std(ddof=1)) / sqrt(n) + 1e-9:
         return f"offered load {load:.2f} exceeds its capacity"
     variance = float(joined_s.var(ddof=1)) / slice_s
     longest_s = variance * log(1.0 / CHANCE) / (2.0 * (1.0 - LOAD))
-    end_s = float(backlog_s[-1])
     if not end_s > longest_s > 0.0:
         return ""
     late = backlog_s[n // 2 :]

@@ -166,7 +166,7 @@ class Vectorised:
         """Let all tasks go their way; afterwards the world's clock may be advanced."""
         n = self.n
         playback = Playback(self._world)
-        self._zero = np.zeros(n)
+        self._zero = np.broadcast_to(0.0, n)
         self._columns: dict[str, Any] = {
             f"{stage}_{what}": self._zero
             for stage in STAGES
@@ -240,8 +240,7 @@ class Vectorised:
         place_of, join_s = where[jobs], self._now_s[jobs]
         seconds, joules = answers.prices(places, place_of, self._which[jobs])
         engines = [place.inference for place in places]
-        begin_s, end_s = playback.serve(engines, place_of, join_s, seconds, joules)
-        wait_s = begin_s - join_s
+        wait_s, end_s = playback.serve(engines, place_of, join_s, seconds, joules)
         stages = np.array([place.stage for place in places])
         for stage in np.unique(stages).tolist():
             mine = (stages == stage)[place_of] if (stages != stage).any() else slice(None)
@@ -265,8 +264,8 @@ class Vectorised:
         seconds, joules, latency_s = (
             np.array(column)[which] for column in zip(*per_hop, strict=True)
         )
-        begin_s, end_s = playback.send(distinct, which, join_s, seconds, latency_s, size_bytes)
-        self._charge(stage, jobs, begin_s - join_s, seconds, joules)
+        wait_s, end_s = playback.send(distinct, which, join_s, seconds, latency_s, size_bytes)
+        self._charge(stage, jobs, wait_s, seconds, joules)
         self._propagation_s[jobs] += latency_s
         return self._go_on(jobs, end_s + latency_s)
 
@@ -311,7 +310,9 @@ class Vectorised:
             "phase": self._phase,
             "visit": self._visit,
             "sample_id": self._sample,
-            "status": np.where(self._now_s >= system.horizon_s, late, answered),
+            "status": np.array([answered, late], np.int8)[
+                (self._now_s >= system.horizon_s).view(np.int8)
+            ],
             "t_arrive_s": self._t_arrive_s,
             "t_answer_s": self._now_s,
             "propagation_s": self._propagation_s,
@@ -327,7 +328,7 @@ class Vectorised:
             "wasted_j": self._zero,
             "up_bytes": np.where(uploaded, payload, 0.0),
             "down_bytes": np.where(uploaded, reply, 0.0),
-            "deadline_s": (np.full(n, np.nan if deadline_s is None else deadline_s)),
+            "deadline_s": np.broadcast_to(np.nan if deadline_s is None else deadline_s, n),
         }
         texts = {
             "device": system.devices,
@@ -367,11 +368,11 @@ class _Answers:
         n_works = len(self._works)
         pair = place_of * n_works + self._work_of[which]
         used = np.flatnonzero(np.bincount(pair))
-        prices = np.zeros((int(used[-1]) + 1, 2))
+        seconds, joules = np.zeros((2, int(used[-1]) + 1))
         for key in used.tolist():
             place, work = divmod(key, n_works)
-            prices[key] = places[place].price(self._works[work])
-        return prices[pair, 0], prices[pair, 1]
+            seconds[key], joules[key] = places[place].price(self._works[work])
+        return seconds[pair], joules[pair]
 
 
 def _require_plain(part: Any, plain: Any) -> None:

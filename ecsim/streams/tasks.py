@@ -144,11 +144,12 @@ def _device_blocks(
         phases = np.searchsorted(ends, times, side="right")
         drawn, seen = [], []
         # times ascend, so that each phase is one stretch of the block
-        for phase, n in zip(*np.unique(phases, return_counts=True), strict=True):
+        counts = np.bincount(phases)
+        for phase in np.flatnonzero(counts).tolist():
             if deck is None or phase != current:
-                shown = hand[np.isin(labels[hand], schedule.classes_in(int(phase)))]
+                shown = hand[np.isin(labels[hand], schedule.classes_in(phase))]
                 current, deck = phase, Deck(shown, data("deck", device, str(phase)))
-            for piece in deck.deal(int(n)):
+            for piece in deck.deal(int(counts[phase])):
                 where = position[piece]
                 visits[where] += 1  # a piece has no sample twice
                 drawn.append(piece)
