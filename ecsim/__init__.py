@@ -1,6 +1,7 @@
 """ecsim: discrete-event simulation of edge-cloud AI with real models in one clock.
 
-`run` simulates a scenario, `load` opens a finished run. Heavy packages are imported on first use.
+`run` simulates a scenario, `load` opens a finished run, `compare` tells their differences. Heavy
+packages are imported on first use.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ecsim.api import run
     from ecsim.core.registry import register
+    from ecsim.experiment.compare import compare
     from ecsim.models import list_models
     from ecsim.records.store import load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "list_models", "load", "register", "run"]
+__all__ = ["__version__", "compare", "list_models", "load", "register", "run"]
 
 _LAZY = {
+    "compare": ("ecsim.experiment.compare", "compare"),
     "load": ("ecsim.records.store", "load"),
     "list_models": ("ecsim.models", "list_models"),
     "register": ("ecsim.core.registry", "register"),

@@ -8,7 +8,7 @@ import sys
 import click
 
 import ecsim
-from ecsim.cli import costs, data, look, scenarios, simulate, trace
+from ecsim.cli import costs, data, experiments, look, scenarios, simulate, trace
 from ecsim.core.errors import EcsimError, UserError
 
 
@@ -40,7 +40,7 @@ def cli() -> None:
 
 for command in (
     *scenarios.COMMANDS, *simulate.COMMANDS, *look.COMMANDS, *trace.COMMANDS, *costs.COMMANDS,
-    *data.COMMANDS,
+    *data.COMMANDS, *experiments.COMMANDS,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -84,6 +84,12 @@ MEANINGS: dict[str, tuple[str, str]] = _OF_TASKS | _OF_RUN
 METRICS: tuple[str, ...] = tuple(MEANINGS)
 """The paths that ``assert:`` entries may use after a label: ``ecc_snn.latency_s.p95``."""
 
+MAIN_METRICS = (
+    "accuracy", "cur", "latency_s.mean", "latency_s.p95", "energy_per_task_j.total",
+    "probe_accuracy.last",
+)  # fmt: skip
+"""What is shown and compared where nothing else is asked for."""
+
 
 def summarise(
     tasks: pd.DataFrame,

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from ecsim.records.metrics import MEANINGS
-
-SHOWN = (
-    "accuracy", "cur", "latency_s.mean", "latency_s.p95", "energy_per_task_j.total",
-    "probe_accuracy.last",
-)  # fmt: skip
-"""Metrics that are shown where none are asked for."""
+from ecsim.records.metrics import MAIN_METRICS, MEANINGS
 
 
 def replications(manifest: Mapping[str, Any]) -> Table:
@@ -30,12 +24,34 @@ def replications(manifest: Mapping[str, Any]) -> Table:
     stable = {row["strategy"]: row["mean"] for row in rows if row["metric"] == "stable"}
     for row in rows:
         metric, label = row["metric"], row["strategy"]
-        if metric not in SHOWN or not row["n"]:
+        if metric not in MAIN_METRICS or not row["n"]:
             continue
         cells = [number(row[name], metric) for name in ("mean", "low", "high")]
         if metric.startswith("latency") and stable[label] < 1.0:
             cells = ["unstable", "-", "-"]
         table.add_row(label, named(metric), *cells, str(row["n"]))
+    return table
+
+
+def comparison(rows: Sequence[Mapping[str, Any]], level: float) -> Table:
+    """Give the differences a - b of a comparison, one line per pair of arms and metric."""
+    table = _table(f"Differences a - b with {100 * level:g} % intervals, p after Holm")
+    for head in ("metric", "a", "b"):
+        table.add_column(head, overflow="fold")
+    for head in ("n", "mean a", "mean b", "a - b", "low", "high", "p", "d", "detectable"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("finding", overflow="fold")
+    for row in rows:
+        metric = row["metric"]
+        figures = [
+            number(row[key], metric) for key in ("mean_a", "mean_b", "difference", "low", "high")
+        ]
+        table.add_row(
+            named(metric), row["a"], row["b"], str(row["n"]), *figures,
+            plain(row["p_holm"], "{:.3f}"), plain(row["effect_size"], "{:.2f}"),
+            number(row["smallest_detectable"], metric),
+            row["finding"],
+        )  # fmt: skip
     return table
 
 
@@ -49,6 +65,11 @@ def number(value: float | None, metric: str) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     return f"{value * _unit(metric)[1]:.4g}"
+
+
+def plain(value: float, form: str = "{:.3g}") -> str:
+    """Write a number; `-` where there is none."""
+    return form.format(value) if math.isfinite(value) else "-"
 
 
 def _unit(metric: str) -> tuple[str, float]:

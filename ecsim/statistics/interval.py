@@ -142,14 +142,21 @@ def batch_means(series: Values, n_batches: int = 20, level: float = LEVEL) -> In
 
     Source: Law, Simulation Modeling and Analysis, section 9.5.3.
     """
-    values = _checked(series, level)
+    return t_interval(batches(series, n_batches), level, "batch means")
+
+
+def batches(series: Values, n_batches: int) -> Floats:
+    """Give the means of equal batches, see `batch_means`."""
+    values = _checked(series, LEVEL)
     length = len(values) // max(n_batches, 1)
     if n_batches < 2 or length < 10:
         raise UserError(
             f"batch means need at least 2 batches of 10 values, got {n_batches} of {length}"
         )
-    batches = values[len(values) - length * n_batches :].reshape(n_batches, length).mean(axis=1)
-    return t_interval(batches, level, "batch means")
+    means: Floats = (
+        values[len(values) - length * n_batches :].reshape(n_batches, length).mean(axis=1)
+    )
+    return means
 
 
 def _checked(x: Values, level: float) -> Floats:

@@ -104,23 +104,39 @@ def effect_size_unpaired(x: Values, y: Values) -> float:
     )
 
 
-def smallest_detectable(sd: float, n: int, level: float = 0.95, power: float = POWER) -> float:
-    """Give the true mean difference that a paired t test of n replicates finds in 80 of 100.
+def smallest_detectable(d: Values, level: float = 0.95, power: float = POWER) -> float:
+    """Give the true mean difference that a paired t test finds in 80 of 100 cases.
 
-    `sd` is the standard deviation of the differences, as estimated from them; NaN for n < 2.
+    Its spread and number are taken from the differences `d`; NaN for fewer than two.
     """
+    n = len(d)
+    if n < 2:
+        return math.nan
+    return _detectable(deviation(np.asarray(d, float)) / math.sqrt(n), n - 1, level, power)
+
+
+def smallest_detectable_unpaired(
+    x: Values, y: Values, level: float = 0.95, power: float = POWER
+) -> float:
+    """Give the same for independent samples of the spread and number of `x` and `y`."""
+    if min(len(x), len(y)) < 2:
+        return math.nan
+    va, vb = (deviation(np.asarray(v, float)) ** 2 / len(v) for v in (x, y))
+    if va + vb == 0:
+        return 0.0
+    df = (va + vb) ** 2 / (va**2 / (len(x) - 1) + vb**2 / (len(y) - 1))  # Welch
+    return _detectable(math.sqrt(va + vb), df, level, power)
+
+
+def _detectable(error: float, df: float, level: float, power: float) -> float:
     from scipy import optimize, stats
 
-    if n < 2 or math.isnan(sd):
-        return math.nan
-    if sd == 0:
-        return 0.0
-    critical = stats.t.ppf((1 + level) / 2, n - 1)
+    critical = stats.t.ppf((1 + level) / 2, df)
 
     def lack(delta: float) -> float:
-        return float(stats.nct.sf(critical, n - 1, delta)) - power
+        return float(stats.nct.sf(critical, df, delta)) - power
 
-    return sd / math.sqrt(n) * float(optimize.brentq(lack, 0.0, critical * 4 + 10))
+    return error * float(optimize.brentq(lack, 0.0, critical * 4 + 10)) if error else 0.0
 
 
 def deviation(values: Floats) -> float:

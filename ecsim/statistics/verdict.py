@@ -19,7 +19,6 @@ p-value after Holm's correction over the suite.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -27,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 from ecsim.statistics.interval import LEVEL, Interval, Values, t_interval
-from ecsim.statistics.tests import deviation, smallest_detectable, t_test, tost
+from ecsim.statistics.tests import smallest_detectable, t_test, tost
 
 Criterion = Literal["superior", "less", "equivalent", "magnitude"]
 MIN_INDICATION = 3
@@ -104,7 +103,7 @@ def judge(
         return replace(found, interval=_mirrored(found.interval))
     n, alpha, interval = len(x), 1 - level, t_interval(x, level)
     p, p_equivalent = t_test(x), tost(x, sei)
-    detectable = smallest_detectable(deviation(x) if n > 1 else math.nan, n, level)
+    detectable = smallest_detectable(x, level)
     few = f"{n} of the {confirmatory_n} replicates that a confirmation needs"
     limit = f"an effect of {detectable:.3g} would be found in 80 of 100 cases"
 

@@ -119,9 +119,19 @@ def test_tost_keeps_its_level_at_the_margin_and_has_its_power_inside():
 
 @pytest.mark.parametrize("n", [3, 6, 12])
 def test_the_smallest_detectable_difference_is_found_in_80_of_100(n):
-    delta = ours.smallest_detectable(2.0, n)
+    pattern = stats.zscore(np.arange(float(n)), ddof=1)  # of standard deviation 1
+    delta = ours.smallest_detectable(2.0 * pattern)
     d = np.random.default_rng(8).normal(delta, 2.0, size=(N, n))
     assert (p_values(d) <= 0.05).mean() == pytest.approx(0.8, abs=0.0141)
+
+
+def test_the_same_of_independent_samples():
+    pattern = stats.zscore(np.arange(5.0), ddof=1)
+    delta = ours.smallest_detectable_unpaired(2.0 * pattern, 2.0 * pattern)
+    rng = np.random.default_rng(9)
+    x, y = rng.normal(delta, 2.0, size=(N, 5)), rng.normal(0, 2.0, size=(N, 5))
+    found = stats.ttest_ind(x, y, axis=1, equal_var=True).pvalue <= 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.0141)
 
 
 def test_effect_sizes():
