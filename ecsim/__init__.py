@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ecsim.api import run
     from ecsim.core.registry import register
+    from ecsim.experiment.claims import claims
     from ecsim.experiment.compare import compare
     from ecsim.models import list_models
     from ecsim.records.store import load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "list_models", "load", "register", "run"]
+__all__ = ["__version__", "claims", "compare", "list_models", "load", "register", "run"]
 
 _LAZY = {
+    "claims": ("ecsim.experiment.claims", "claims"),
     "compare": ("ecsim.experiment.compare", "compare"),
     "load": ("ecsim.records.store", "load"),
     "list_models": ("ecsim.models", "list_models"),

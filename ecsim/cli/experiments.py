@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
 from ecsim.cli.console import console
-from ecsim.cli.options import as_json
+from ecsim.cli.options import as_json, plugins
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
@@ -55,4 +56,49 @@ def compare(
         click.echo(note)
 
 
-COMMANDS = (compare,)
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@plugins
+@click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
+@click.option("--jobs", "-j", type=click.IntRange(1, 1024), default=1, help="Processes.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    help="Folder of the results.",
+)  # fmt: skip
+@as_json
+def claims(
+    file: Path, plugins: tuple[Path, ...], dry_run: bool, jobs: int, out: Path, as_json: bool
+) -> None:
+    """Judge the claims of a suite (FILE): run what is missing, print and write the verdicts."""
+    from dataclasses import asdict
+
+    from ecsim.cli.simulate import Live
+    from ecsim.core.registry import load_plugins
+    from ecsim.experiment import claims as experiment
+    from ecsim.report import comparison
+
+    if dry_run:
+        load_plugins(plugins)
+        wanted = experiment.plan(file, out=out)
+        click.echo(wanted.describe())
+        for cell in wanted.missing:
+            given = {key: cell.overrides[key] for key in cell.overrides if key != "replications"}
+            text = " ".join(f"{key}={json.dumps(value)}" for key, value in given.items())
+            click.echo(f"missing {cell.name}: {cell.path.name} {text}")
+        return
+    with Live(console(stderr=True)) as live:
+        found = experiment.claims(
+            file, plugins=plugins, out=out, jobs=jobs, progress=live,
+            planned=lambda plan: live.step(plan.describe()),
+        )  # fmt: skip
+    if as_json:
+        click.echo(found.to_json(), nl=False)
+        return
+    rows = [asdict(row) for row in found.rows]
+    console().print(comparison.verdicts(rows, found.level), markup=False)
+    for row in found.rows:
+        click.echo(f"{row.id}: {row.measure}{': ' if row.measure else ''}{row.why}")
+    click.echo(f"verdicts written to {found.path}")
+
+
+COMMANDS = (compare, claims)

@@ -98,6 +98,19 @@ class Unit:
         }
 
 
+def quantity(text: str) -> float:
+    """Give the SI value of a number with a unit of whatever dimension; raise `ValueError`.
+
+    >>> quantity("20 Mbit/s"), quantity("5 ms")
+    (20000000.0, 0.005)
+    """
+    match = _NUMBER.match(text)
+    for dimension, (_symbol, _example, factors) in _DIMENSIONS.items():
+        if match is not None and match[2] in factors:
+            return Unit(dimension).parse(text)
+    raise ValueError(f"expected a quantity such as '20 Mbit/s', got {text!r}")
+
+
 def format_si(value: float, symbol: str) -> str:
     """Write a value with its SI unit so that reading it gives the same float.
 

@@ -55,6 +55,23 @@ def comparison(rows: Sequence[Mapping[str, Any]], level: float) -> Table:
     return table
 
 
+def verdicts(rows: Sequence[Mapping[str, Any]], level: float) -> Table:
+    """Give the verdicts of a claims suite, one line per claim; the reasons stand below it."""
+    table = _table(f"Verdicts, with {100 * level:g} % intervals; effects in the unit of the metric")
+    for head in ("id", "claim", "verdict"):
+        table.add_column(head, overflow="fold")
+    for head in ("effect", "low", "high", "n", "paper", "sei"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("scale", overflow="fold")
+    for row in rows:
+        figures = [plain(row[key]) for key in ("effect", "low", "high")]
+        table.add_row(
+            row["id"], row["claim"], row["verdict"], *figures, str(row["n"] or "-"),
+            plain(row["paper"]), plain(row["sei"]), row["scale"],
+        )  # fmt: skip
+    return table
+
+
 def named(metric: str) -> str:
     """Write a metric with the unit it is shown in."""
     return f"{metric} ({_unit(metric)[0]})" if _unit(metric)[0] else metric

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,11 +20,12 @@ from ecsim.scenario.lookup import Lookup, RegistryLookup
 from ecsim.scenario.messages import sentence
 from ecsim.scenario.override import override
 from ecsim.scenario.schema import Scenario
-from ecsim.scenario.section import AT_KEY, Context
+from ecsim.scenario.section import AT_KEY, Context, Section
 from ecsim.scenario.tree import DEFAULT, Origin, Path, Tree
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _GRAPH = "topology.graph"
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Loaded:
 
     def problem(self, path: Path, message: str) -> Problem:
         """Give a problem that is found later, with the position of `path` in the file."""
-        return _located(self.tree, path, message)
+        return located(self.tree, path, message)
 
 
 def load(
@@ -88,13 +89,46 @@ def load(
         raise ScenarioError([*problems, *error.problems]) from None
     except ValidationError as error:
         found += _from_validation(error, tree)
-    found += [_located(tree, where, message) for where, message in check(data, lookup)]
+    found += [located(tree, where, message) for where, message in check(data, lookup)]
     said = {(problem.file, problem.line, problem.column) for problem in problems}
     problems += [p for p in found if p.line is None or (p.file, p.line, p.column) not in said]
     if problems or scenario is None:
         raise ScenarioError(_sorted(problems, reader.files))
     origins = {where: _origin(tree, where) for where, _ in leaves(dump(scenario))}
     return Loaded(scenario, file, MappingProxyType(origins), tree)
+
+
+def read_as(
+    section: type[S],
+    path: pathlib.Path,
+    lookup: Lookup,
+    check: Callable[[dict[str, Any]], Iterable[tuple[Path, str]]],
+) -> tuple[S, Tree]:
+    """Read a file of another kind than a scenario: strict YAML into its section.
+
+    Parameters
+    ----------
+    section : what the file's top level is.
+    check : gives path and message of what does not fit together, from plain data that may be
+        malformed.
+
+    Raises
+    ------
+    ScenarioError : with every problem found, in the order of the files.
+    """
+    reader = Reader()
+    tree = reader.read(path)
+    if tree is None or not reader.is_whole:
+        raise ScenarioError(_sorted(reader.problems, reader.files))
+    data, found = tree.plain(), list(reader.problems)
+    try:
+        read = section.model_validate(data, context=Context(lookup, path.resolve().parent))
+    except ValidationError as error:
+        found += _from_validation(error, tree)
+    found += [located(tree, where, message) for where, message in check(data)]
+    if found:
+        raise ScenarioError(_sorted(found, reader.files))
+    return read, tree
 
 
 def _with_cards(lookup: Lookup, data: Any, folder: pathlib.Path) -> Lookup:
@@ -126,10 +160,11 @@ def _origin(tree: Tree, path: Path) -> Origin:
 def _from_validation(error: ValidationError, tree: Tree) -> Iterator[Problem]:
     for line in error.errors(include_url=False):
         message = sentence(line)
-        yield _located(tree, line["loc"], message, is_key=line["type"] == AT_KEY)
+        yield located(tree, line["loc"], message, is_key=line["type"] == AT_KEY)
 
 
-def _located(tree: Tree, path: Path, message: str, is_key: bool = False) -> Problem:
+def located(tree: Tree, path: Path, message: str, is_key: bool = False) -> Problem:
+    """Give a problem with the position of `path`, or of its nearest parent, in a file's tree."""
     found, is_there = tree.find(path)
     place = found.origin if is_there and not is_key else found.place
     return place.problem(path, message)

@@ -33,7 +33,8 @@ def _not_empty(entries: tuple[StrategyEntry, ...]) -> tuple[StrategyEntry, ...]:
     return entries
 
 
-def _run_name(text: str) -> str:
+def run_name(text: str) -> str:
+    """Give back a text that can be part of a folder's name; raise `ValueError` for another."""
     if not _RUN_NAME.fullmatch(text):
         raise ValueError(
             f"expected a name for a folder (letters, digits, '.', '_', '-'), got {text!r}"
@@ -124,7 +125,7 @@ class Scenario(Section):
     """A world, the strategies compared in it, and what must hold at the end."""
 
     version: Literal[1] = Field(default=1, description="version of this format")
-    name: Annotated[str, AfterValidator(_run_name)] = Field(description="name of the scenario")
+    name: Annotated[str, AfterValidator(run_name)] = Field(description="name of the scenario")
     seed: Seed = Field(default=0, description="seed from which the others are derived")
     seeds: Seeds = Field(description="one seed for each kind of randomness")
     cards: File | None = Field(

@@ -85,7 +85,8 @@ def judge(
     sei : the smallest effect that matters, more than 0.
     paper : the paper's value; needed for a magnitude.
     confirmatory_n : with fewer replicates nothing is more than indicated.
-    p_adjusted : the p-value after a correction for many tests, in place of the claim's own.
+    p_adjusted : the p-value (of equivalence, for that criterion) after a correction for many
+        tests, in place of the claim's own.
 
     Raises
     ------
@@ -120,9 +121,9 @@ def judge(
         return say(Verdict.NOT_DETECTED, f"replicates differ in sign or size; {limit}")
     is_found = interval.excludes(0.0) and (p if p_adjusted is None else p_adjusted) <= alpha
     if criterion == "equivalent":
-        if p_equivalent <= alpha:
+        if (p_equivalent if p_adjusted is None else p_adjusted) <= alpha:
             return say(Verdict.EQUIVALENT, f"no difference of {sei:g} or more (TOST)")
-        if is_found and (interval.low > sei or interval.high < -sei):
+        if interval.low > sei or interval.high < -sei:
             return say(Verdict.CONTRADICTED, f"the whole interval is beyond {sei:g}")
         return say(Verdict.NOT_DETECTED, f"neither within {sei:g} nor beyond; {limit}")
     if is_found and interval.mean >= sei:

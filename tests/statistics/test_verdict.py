@@ -69,7 +69,7 @@ def test_nothing_detected_tells_what_would_have_been():
 
 
 def test_of_true_nulls_one_in_forty_holds():
-    """The claimed side only: 2.5 % of 2000, within 5 standard errors (.0175)."""
-    d = np.random.default_rng(1).normal(0, 1, size=(2000, 6))
+    """The claimed side only: 2.5 % of 1000, within 5 standard errors (.0247)."""
+    d = np.random.default_rng(1).normal(0, 1, size=(1000, 6))
     held = np.mean([judge(row, "superior", 1e-9).verdict == Verdict.HOLDS for row in d])
-    assert held == pytest.approx(0.025, abs=0.0175)
+    assert held == pytest.approx(0.025, abs=0.0247)

@@ -1,0 +1,250 @@
+"""Claims suites: plan the runs, make those that are missing, judge by rules fixed before.
+
+Runs are kept by their own name under the suite's folder, so that claims with the same scenario
+and seed share them and a repeated command runs only what is missing.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ecsim.core.errors import Problem, ScenarioError
+from ecsim.core.randomness import SEED_NAMES, derive_seed, replicate_seed
+from ecsim.core.registry import load_plugins
+from ecsim.experiment.cells import Cell, make, one_run
+from ecsim.experiment.effects import Point, effect_of
+from ecsim.experiment.verdicts import Row, Verdicts
+from ecsim.records.store import ROOT, Run
+from ecsim.runtime.lookup import lookup
+from ecsim.runtime.progress import Progress
+from ecsim.scenario.claims import Claim, LoadedSuite, load_suite
+from ecsim.scenario.load import Loaded
+from ecsim.scenario.messages import not_one_of
+from ecsim.statistics.tests import holm
+from ecsim.statistics.verdict import judge
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a suite needs.
+
+    Attributes
+    ----------
+    loaded : the suite.
+    points : of each claim, one list per replicate; none for a claim that is not measured.
+    cells : all distinct runs, in the order of the claims.
+    folder : of the suite; the runs are below it.
+    """
+
+    loaded: LoadedSuite
+    points: Sequence[Sequence[Sequence[Point]]]
+    cells: Sequence[Cell]
+    folder: Path
+    missing: Sequence[Cell] = field(default=())
+    cpu_s: float = math.nan
+
+    def describe(self) -> str:
+        """Write what is to be done in one line."""
+        n, suite = len(self.missing), self.loaded.suite
+        text = f"{suite.name}: {len(suite.claims)} claims, {len(self.cells)} runs, {n} missing"
+        if not n:
+            return text
+        if math.isnan(self.cpu_s):
+            return f"{text}; how long they take is known after the first"
+        return f"{text}; about {self.cpu_s:.0f} CPU-s, by the finished runs of these scenarios"
+
+
+def plan(path: str | os.PathLike[str], *, out: str | Path = ROOT) -> Plan:
+    """Read a suite and its scenarios, and say which runs it needs; nothing is run.
+
+    Raises
+    ------
+    ScenarioError : the suite or one of its scenarios is wrong, at the place in the suite.
+    """
+    loaded = load_suite(path, lookup=lookup())
+    folder = Path(out) / loaded.suite.name
+    points: list[list[list[Point]]] = []
+    problems: list[Problem] = []
+    cells: dict[str, Cell] = {}
+    for i, claim in enumerate(loaded.suite.claims):
+        try:
+            points.append(_points(loaded, i, claim))
+        except ScenarioError as error:
+            problems += error.problems
+            points.append([])
+    if problems:
+        raise ScenarioError(problems)
+    for each in (point for of in points for replicate in of for point in replicate):
+        for cell in (each.cell, each.other):
+            if cell is not None:
+                cells[cell.name] = cell
+    runs = {cell.name: cell.finished(folder / "runs") for cell in cells.values()}
+    missing = [cell for cell in cells.values() if runs[cell.name] is None]
+    took: dict[Path, list[float]] = {}
+    for cell in cells.values():
+        if (run := runs[cell.name]) is not None:
+            took.setdefault(cell.path, []).append(run.manifest["cpu_s"])
+    estimates = [took.get(cell.path, [math.nan]) for cell in missing]
+    cpu_s = sum(sum(of) / len(of) for of in estimates)
+    return Plan(loaded, points, list(cells.values()), folder, missing, cpu_s)
+
+
+def claims(
+    path: str | os.PathLike[str],
+    *,
+    plugins: Iterable[str | os.PathLike[str]] = (),
+    out: str | Path = ROOT,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    planned: Callable[[Plan], object] = lambda plan: None,
+) -> Verdicts:
+    """Judge the claims of a suite, running what is missing, and write the verdicts.
+
+    Parameters
+    ----------
+    path : the suite, a YAML file.
+    plugins : Python files that register names of your own; they are executed.
+    out : folder of the results; the suite's own folder is named after it.
+    jobs : processes that run at the same time.
+    planned : told the plan before anything runs.
+
+    Raises
+    ------
+    ScenarioError : the suite or one of its scenarios is wrong.
+    """
+    files, progress = tuple(map(Path, plugins)), progress or Progress()
+    load_plugins(files)
+    wanted = plan(path, out=out)
+    planned(wanted)
+    runs: dict[str, Run] = {}
+    for cell, run in zip(
+        wanted.cells,
+        make(wanted.cells, wanted.folder / "runs", jobs=jobs, plugins=files, progress=progress),
+        strict=True,
+    ):
+        runs[cell.name] = run
+        progress.step(f"run {len(runs)} of {len(wanted.cells)}: {cell.name}")
+    verdicts = judged(wanted, runs)
+    verdicts.write()
+    return verdicts
+
+
+def judged(wanted: Plan, runs: Mapping[str, Run]) -> Verdicts:
+    """Give the verdicts on finished runs."""
+    suite = wanted.loaded.suite
+    effects = [
+        [effect_of(claim, replicate, runs) for replicate in points]
+        for claim, points in zip(suite.claims, wanted.points, strict=True)
+    ]
+    known = [[value for value in of if math.isfinite(value)] for of in effects]
+    first = [_judge(wanted, i, known[i], None) for i in range(len(suite.claims))]
+    primary = [i for i, claim in enumerate(suite.claims) if claim.primary and _is_voted(claim)]
+    p_values = [
+        math.nan
+        if (found := first[i]) is None
+        else found.p_equivalent
+        if suite.claims[i].criterion == "equivalent"
+        else found.p
+        for i in primary
+    ]
+    adjusted = dict(zip(primary, holm(p_values), strict=True))
+    rows = []
+    for i, claim in enumerate(suite.claims):
+        p = adjusted.get(i)
+        found = first[i] if p is None else _judge(wanted, i, known[i], p)
+        scale = suite.scale if claim.scale is None else claim.scale
+        rows.append(Row.of(claim, found, tuple(effects[i]), scale, p))
+    return Verdicts(suite.name, wanted.folder, suite.level, tuple(rows))
+
+
+def _judge(wanted: Plan, i: int, effects: Sequence[float], p: float | None) -> Any:
+    suite = wanted.loaded.suite
+    claim = suite.claims[i]
+    if not effects:
+        return None
+    return judge(
+        effects,
+        claim.criterion,
+        claim.sei or math.inf,
+        paper=claim.paper,
+        confirmatory_n=suite.confirmatory_n,
+        level=suite.level,
+        p_adjusted=p,
+    )
+
+
+def _is_voted(claim: Claim) -> bool:
+    return claim.by_construction is None and claim.not_testable is None
+
+
+def _points(loaded: LoadedSuite, i: int, claim: Claim) -> list[list[Point]]:
+    """Give where a claim looks in each replicate; empty for one that is not measured."""
+    if claim.not_testable is not None or claim.metric is None:
+        return []
+    suite = loaded.suite
+    base = {**suite.changes, **claim.changes}
+    seed = _checked(loaded, i, base, claim.arm, ("arm",)).scenario.seed
+    if claim.against is not None:
+        other = {**base, **claim.against.changes}
+        _checked(loaded, i, other, claim.against.arm, ("against",))
+    xs: list[tuple[float, dict[str, object]]] = [(math.nan, {})]
+    if claim.over not in (None, "phase"):
+        xs = [
+            (x, {claim.over or "": value}) for x, value in zip(claim.points, claim.at, strict=True)
+        ]
+    file = loaded.scenario_of(claim)
+    found = []
+    for replicate in range(claim.n or suite.n):
+        chosen = replicate_seed(seed, replicate)
+        row = []
+        for x, change in xs:
+            cells = [
+                _cell(loaded, i, file, {**base, **changes, **change}, chosen)
+                for changes in ({}, claim.against.changes if claim.against else {})
+            ]
+            row.append(Point(cells[0], cells[1] if claim.against else None, x))
+        found.append(row)
+    return found
+
+
+def _cell(
+    loaded: LoadedSuite, i: int, file: Path, changes: Mapping[str, object], seed: int
+) -> Cell:
+    try:
+        return Cell.of(file, one_run(changes, seed))[0]
+    except ScenarioError as error:
+        raise ScenarioError([_moved(loaded, i, problem) for problem in error.problems]) from None
+
+
+def _checked(
+    loaded: LoadedSuite, i: int, changes: Mapping[str, object], arm: str | None, at: tuple[str]
+) -> Loaded:
+    """Load the scenario of a claim and find whether it has the arm and seeds that vary."""
+    try:
+        found = Cell.of(loaded.scenario_of(loaded.suite.claims[i]), changes)[1]
+    except ScenarioError as error:
+        raise ScenarioError([_moved(loaded, i, problem) for problem in error.problems]) from None
+    scenario, problems = found.scenario, []
+    labels = [entry.label for entry in scenario.strategies]
+    if arm not in labels:
+        message = (
+            not_one_of(arm, labels, "strategy's label") if arm else "missing; expected a label"
+        )
+        problems.append(loaded.problem(("claims", i, *at), message))
+    for name in SEED_NAMES:
+        if getattr(scenario.seeds, name) != derive_seed(scenario.seed, name):
+            message = f"expected a scenario without seeds.{name}, which all replicates would share"
+            problems.append(loaded.problem(("claims", i, "scenario"), message))
+    if problems:
+        raise ScenarioError(problems)
+    return found
+
+
+def _moved(loaded: LoadedSuite, i: int, problem: Problem) -> Problem:
+    """Give a problem of a scenario at the claim that asks for it."""
+    return loaded.problem(("claims", i), f"its scenario: {problem}")
