@@ -110,7 +110,10 @@ def measure(claim: Claim) -> str:
         return ""
     other = "" if claim.value is None else f"{claim.value:g}"
     if claim.against is not None:
-        changes = ", ".join(f"{key}={value}" for key, value in claim.against.changes.items())
+        changes = ", ".join(
+            f"{key}={'null' if value is None else value}"
+            for key, value in claim.against.changes.items()
+        )
         other = claim.against.arm + (f" ({changes})" if changes else "")
     text = claim.arm or ""
     if other:

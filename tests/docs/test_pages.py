@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from ecsim.cli.main import cli
 from ecsim.records.metrics import MEANINGS
 from ecsim.records.tables import dictionary
+from ecsim.scenario.claims import Claim, Suite
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
@@ -58,3 +59,13 @@ def test_metrics_page_lists_every_metric():
     page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
     for name, (unit, meaning) in MEANINGS.items():
         assert f"| `{name}` | {unit} | {meaning} |" in page, "run: python docs/generate.py"
+
+
+def test_claims_page_lists_every_key():
+    lines = (ROOT / "docs" / "reference" / "claims.md").read_text().splitlines()
+    for section in (Suite, Claim):
+        for key, field in section.fields_by_key().items():
+            rows = [line for line in lines if line.startswith(f"| `{key}` |")]
+            assert any(line.endswith(f"| {field.description} |") for line in rows), (
+                key, "run: python docs/generate.py",
+            )  # fmt: skip
