@@ -68,14 +68,13 @@ class Oracle:
         return found
 
     def _run(self, model: ModelRef, chunk: IntArray, known: dict[int, Prediction]) -> None:
-        from ecsim.models import work as counting
-        from ecsim.models.calls import operations_of
+        counted = self._versions.predict(model, self._images[chunk], self._compute)
+        if self._with_operations and model.key not in self._operations:
+            from ecsim.models.calls import operations_of
 
-        net = self._versions.net(model)
-        with self._compute.active():
-            counted = counting.predict(net, self._images[chunk])
-            if self._with_operations and model.key not in self._operations:
-                self._operations[model.key] = operations_of(net, self._images.shape[1:])
+            with self._compute.active():
+                shape = self._images.shape[1:]
+                self._operations[model.key] = operations_of(self._versions.net(model), shape)
         operations = self._operations.get(model.key)
         works = (
             Work(

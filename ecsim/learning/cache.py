@@ -1,19 +1,24 @@
-"""Trained artefacts on disk, found by content key, written whole or not at all."""
+"""Trained artefacts, and what they predict, on disk: found by content key, written whole or not."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ecsim.core.errors import StoreError
+from ecsim.core.locking import locked
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +63,9 @@ class Entry:
 
 
 class ArtefactCache:
-    """A folder of artefacts, `<key>.pt` each, that several processes may use at once.
+    """A folder of artefacts that several processes may use at once.
+
+    `<key>.pt` is an artefact, `<key>.json` says how it was trained; `<key>.npz` are arrays.
 
     Parameters
     ----------
@@ -91,27 +98,67 @@ class ArtefactCache:
         found = self._read(key, check)
         if found is not None:
             return found, True
+        with self._alone(key):
+            found = self._read(key, check)  # another process may have made it meanwhile
+            if found is not None:
+                return found, True
+            self._discard(key)
+            before_s = time.process_time()
+            made = make()
+            self._write(key, made, time.process_time() - before_s)
+        return made, False
+
+    def about(self, key: str) -> dict[str, Any] | None:
+        """Give what is known of a training: `what`, `metrics`, `cpu_s`; None where nothing is."""
+        try:
+            found = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))
+            return {name: found[name] for name in ("what", "metrics", "cpu_s")}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def __contains__(self, key: str) -> bool:
+        return (self.folder / f"{key}.pt").is_file()
+
+    def arrays(self, key: str) -> dict[str, npt.NDArray[Any]] | None:
+        """Give the arrays kept under a key; None when there are none that can be read."""
+        try:
+            path = self.folder / f"{key}.npz"
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+                return {name: found[name] for name in found.files}
+        except Exception:  # numpy raises many kinds for a damaged file; each means: not usable
+            return None
+
+    def keep_arrays(self, key: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Keep arrays under a key; raises `StoreError` when the folder cannot be written."""
+        with self._writing():
+            self._replace(
+                f"{key}.npz",
+                lambda file: np.savez(file, **arrays),  # type: ignore[arg-type]
+            )
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        """Be the only process in such a block for this key."""
+        with ExitStack() as stack:
+            with self._writing():
+                stack.enter_context(locked(self.folder / f"{key}.lock"))
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / f"{key}.lock").open("ab")
+            yield
         except OSError as error:
             raise StoreError(
                 f"the cache folder {self.folder} cannot be written ({error.strerror}); "
                 "set ECSIM_CACHE to one that can"
             ) from error
-        with lock, _locked(lock):
-            found = self._read(key, check)  # another process may have made it meanwhile
-            if found is not None:
-                return found, True
-            self._discard(key)
-            made = make()
-            self._write(key, made)
-        return made, False
 
     def entries(self) -> list[Entry]:
         """Give what is there, sorted by key; nothing is opened."""
         found = []
-        for path in sorted(self.folder.glob("*.pt")):
+        for path in sorted((*self.folder.glob("*.pt"), *self.folder.glob("*.npz"))):
             with suppress(FileNotFoundError):
                 status = path.stat()
                 found.append(Entry(path.stem, status.st_size, status.st_mtime))
@@ -120,10 +167,10 @@ class ArtefactCache:
     def clear(self) -> int:
         """Remove all entries and give their number."""
         removed = 0
-        for pattern in ("*.pt", "*.lock", "*.part"):
+        for pattern in ("*.pt", "*.npz", "*.json", "*.lock", "*.part"):
             for path in self.folder.glob(pattern):
                 _remove(path)
-                removed += path.suffix == ".pt"
+                removed += path.suffix in (".pt", ".npz")
         return removed
 
     def _path(self, key: str) -> Path:
@@ -156,7 +203,7 @@ class ArtefactCache:
         except Exception:  # torch raises many kinds for a damaged file; each means: not usable
             return None
 
-    def _write(self, key: str, artefact: Artefact) -> None:
+    def _write(self, key: str, artefact: Artefact, cpu_s: float) -> None:
         import torch
 
         stored = {
@@ -167,12 +214,19 @@ class ArtefactCache:
             "metrics": artefact.metrics,
             "what": artefact.what,
         }
-        handle, name = tempfile.mkstemp(dir=self.folder, prefix=key[:16], suffix=".part")
-        part = Path(name)
+        about = {"what": artefact.what, "metrics": artefact.metrics, "cpu_s": cpu_s}
+        text = json.dumps(about).encode()
+        self._replace(f"{key}.json", lambda file: file.write(text))
+        self._replace(f"{key}.pt", lambda file: torch.save(stored, file))
+
+    def _replace(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
+        """Write a file whole: under another name first, then renamed."""
+        handle, part_name = tempfile.mkstemp(dir=self.folder, prefix=name[:16], suffix=".part")
+        part = Path(part_name)
         try:
             with os.fdopen(handle, "wb") as file:
-                torch.save(stored, file)
-            part.replace(self._path(key))
+                write(file)
+            part.replace(self.folder / name)
         finally:
             part.unlink(missing_ok=True)
 
@@ -200,22 +254,3 @@ def _digest(state: dict[str, torch.Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def _locked(file: IO[bytes]) -> Iterator[None]:
-    """Hold a file's lock; closing the file frees it, as does the death of the process.
-
-    A file system without locks leaves the block unprotected: an artefact may then be made
-    twice, with the same content, and the later one replaces the earlier.
-    """
-    with suppress(OSError):
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-    yield

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from ecsim.core.errors import EcsimError
-from ecsim.core.types import ModelRef
+from ecsim.core.types import FloatArray, ModelRef
 from ecsim.learning.cache import Artefact, ArtefactCache
-from ecsim.learning.keys import Architecture
+from ecsim.learning.compute import Compute
+from ecsim.learning.keys import Architecture, content_key
+from ecsim.models.counted import Counted
 
 if TYPE_CHECKING:
     from ecsim.models.incremental import IncrementalNet
 
 Progress = Callable[[str, float | None], None]
+
+_COUNTED = tuple(field.name for field in fields(Counted))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,11 +31,13 @@ class Recipe:
     what : what it is, for a progress line: "update 2 of cam[1]".
     architecture : of the network.
     train : gives the trained network and the metrics of its training.
+    macs : counted work of the training, multiply-accumulates; 0 where there is none.
     """
 
     what: str
     architecture: Architecture
     train: Callable[[], tuple[IncrementalNet, dict[str, float]]]
+    macs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +60,6 @@ class VersionStore:
     progress : called as (what, None) when a training starts and (what, seconds) when it ends;
         what came from the cache is not reported.
 
-    Attributes
-    ----------
-    made : what was needed so far, in the order in which it was finished.
     """
 
     def __init__(self, cache: ArtefactCache | None = None, progress: Progress | None = None):
@@ -64,7 +67,17 @@ class VersionStore:
         self._progress = progress or (lambda what, seconds: None)
         self._recipes: dict[str, Recipe] = {}
         self._nets: dict[str, IncrementalNet] = {}
-        self.made: list[Made] = []
+        self._made: dict[str, Made] = {}
+
+    @property
+    def made(self) -> list[Made]:
+        """What was needed so far, in the order in which it was finished."""
+        return list(self._made.values())
+
+    @property
+    def known(self) -> dict[str, Recipe]:
+        """How each version that was added comes about, by its key."""
+        return dict(self._recipes)
 
     def add(self, ref: ModelRef, recipe: Recipe) -> None:
         """Make a version known; nothing is trained. The first recipe of a key stays."""
@@ -81,6 +94,39 @@ class VersionStore:
         if ref.key not in self._nets:
             self._nets[ref.key] = self._make(ref)
         return self._nets[ref.key]
+
+    def predict(self, ref: ModelRef, images: FloatArray, compute: Compute) -> Counted:
+        """Give what a version answers for images (N, C, H, W) and what that costs.
+
+        The cache keeps it too: the network is needed, and trained, only when it has none.
+        """
+        if self._cache is None:
+            return self._run(ref, images, compute)
+        key = content_key(compute, "predictions", ref.key, images)
+        found = self._cache.arrays(key)
+        if found is not None and {*found} == {*_COUNTED} and self._is_made(ref):
+            return Counted(**found)
+        counted = self._run(ref, images, compute)
+        self._cache.keep_arrays(key, {name: getattr(counted, name) for name in _COUNTED})
+        return counted
+
+    def _run(self, ref: ModelRef, images: FloatArray, compute: Compute) -> Counted:
+        from ecsim.models import work as counting
+
+        net = self.net(ref)
+        with compute.active():
+            return counting.predict(net, images)
+
+    def _is_made(self, ref: ModelRef) -> bool:
+        """Note a version as needed without reading its network, if enough is known of it."""
+        if ref.key in self._made:
+            return True
+        about = self._cache.about(ref.key) if self._cache is not None else None
+        if about is None:
+            return False
+        what = self._recipes[ref.key].what
+        self._made[ref.key] = Made(what, ref.key, 0.0, True, about["metrics"])
+        return True
 
     def _make(self, ref: ModelRef) -> IncrementalNet:
         recipe = self._recipes[ref.key]
@@ -105,5 +151,6 @@ class VersionStore:
             artefact, is_cached = self._cache.get_or_make(ref.key, train, rebuilt)
         net = rebuilt(artefact)
         seconds = time.perf_counter() - start
-        self.made.append(Made(recipe.what, ref.key, seconds, is_cached, artefact.metrics))
+        made = Made(recipe.what, ref.key, seconds, is_cached, artefact.metrics)
+        self._made.setdefault(ref.key, made)
         return net

@@ -37,28 +37,11 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray
+from ecsim.models.counted import Counted
 from ecsim.models.incremental import IncrementalNet
 from ecsim.models.operations import attention_macs, layer_macs, per_sample, synaptic_operations
 
 Hook: TypeAlias = Callable[[nn.Module, tuple[Any, ...], Any], None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Counted:
-    """Logits and counted work of N samples.
-
-    Attributes
-    ----------
-    logits : (N, K) float32, one column per class of the net.
-    macs, sops, neuron_updates : (N,) float64, whole numbers unless SOPs are approximated.
-    bytes_moved : (N,) float64, bytes of weights, activations and membranes read and written.
-    """
-
-    logits: FloatArray
-    macs: FloatArray
-    sops: FloatArray
-    neuron_updates: FloatArray
-    bytes_moved: FloatArray
 
 
 def predict(

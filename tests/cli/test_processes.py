@@ -64,7 +64,7 @@ def test_a_damaged_cache_entry_is_rebuilt_and_said(write_scenario, tmp_path, dam
     path = write_scenario(**TRAINED)
     cache = tmp_path / "cache"
     first = ecsim_run(path, tmp_path / "a", cache)
-    for entry in cache.glob("*.pt"):
+    for entry in (*cache.glob("*.pt"), *cache.glob("*.npz")):
         content = entry.read_bytes()
         entry.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"no")
     notes = []
@@ -74,6 +74,36 @@ def test_a_damaged_cache_entry_is_rebuilt_and_said(write_scenario, tmp_path, dam
     pd.testing.assert_frame_equal(first.tasks, second.tasks)
     third = ecsim_run(path, tmp_path / "c", cache, notes)
     assert all(made["cached"] for made in third.manifest["trainings"])
+
+
+def test_cached_predictions_stand_for_the_networks(write_scenario, tmp_path):
+    """Without one network to load the run is the same, and knows which trainings it rests on."""
+    path, cache = write_scenario(**TRAINED), tmp_path / "cache"
+    first = ecsim_run(path, tmp_path / "a", cache)
+    for entry in cache.glob("*.pt"):
+        entry.unlink()
+    second = ecsim_run(path, tmp_path / "b", cache)
+    assert not list(cache.glob("*.pt"))
+    for table in TABLES:
+        pd.testing.assert_frame_equal(getattr(first, table), getattr(second, table))
+    keys = [{(made["key"], made["what"]) for made in run.manifest["trainings"]}
+            for run in (first, second)]  # fmt: skip
+    assert keys[0] == keys[1]
+    assert first.updates["train_loss"].notna().all()
+
+
+def test_two_processes_that_need_one_training_train_it_once(write_scenario, tmp_path):
+    path = write_scenario(**TRAINED)
+    runs = [start(path, tmp_path / name, tmp_path / "cache") for name in ("a", "b")]
+    for process in runs:
+        finish(process)
+    trained = [
+        made["key"]
+        for name in ("a", "b")
+        for made in ecsim.load("small", tmp_path / name).manifest["trainings"]
+        if not made["cached"]
+    ]
+    assert len(trained) == len(set(trained)) > 2
 
 
 def ecsim_run(path, out, cache, notes=None):
