@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecsim.api import run
+    from ecsim.api import run, sweep
     from ecsim.core.registry import register
     from ecsim.experiment.claims import claims
     from ecsim.experiment.compare import compare
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ecsim.records.store import load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "claims", "compare", "list_models", "load", "register", "run"]
+__all__ = [
+    "__version__", "claims", "compare", "list_models", "load", "register", "run", "sweep",
+]  # fmt: skip
 
 _LAZY = {
     "claims": ("ecsim.experiment.claims", "claims"),
@@ -26,6 +28,7 @@ _LAZY = {
     "list_models": ("ecsim.models", "list_models"),
     "register": ("ecsim.core.registry", "register"),
     "run": ("ecsim.api", "run"),
+    "sweep": ("ecsim.api", "sweep"),
 }
 
 

@@ -14,7 +14,11 @@ from ecsim.records.store import ROOT, Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ecsim.experiment.progress import SweepProgress
+    from ecsim.records.sweeps import Sweep
     from ecsim.runtime.progress import Progress
+
+__all__ = ["load_plugins", "run", "sweep"]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -55,6 +59,48 @@ def run(
 
         return replicate(loaded, overrides=set, out=out, plugins=files, progress=progress)
     return run_scenario(path, overrides=set, out=out, progress=progress, decorate=_draw)
+
+
+def sweep(
+    path: str | os.PathLike[str],
+    *,
+    set: Mapping[str, object] = _NOTHING,
+    jobs: int = 1,
+    engine: str | None = None,
+    scheduler: str | None = None,
+    retries: int = 2,
+    keep_going: bool = True,
+    plugins: Iterable[str | os.PathLike[str]] = (),
+    out: str | Path = ROOT,
+    progress: SweepProgress | None = None,
+) -> Sweep:
+    """Run the cells of a sweep that are not done and give all of them, as ``ecsim sweep`` does.
+
+    Parameters
+    ----------
+    path : a scenario with a section `sweep`, or a file that names one.
+    set : values that replace the scenario's in every cell, by key.
+    jobs : worker processes on this machine.
+    engine : serial, loky or dask; by default serial for one job, loky for more.
+    scheduler : address of a running dask scheduler.
+    retries : further tries of a cell whose worker died, or that failed by chance.
+    keep_going : whether other cells are still run when one has failed.
+    plugins, out, progress : as for `run`.
+
+    Raises
+    ------
+    UserError : the input is wrong; nothing was run.
+    """
+    load_plugins(plugins)
+    from ecsim.experiment import engines
+    from ecsim.experiment.plan import read_plan
+    from ecsim.experiment.sweep import run_sweep
+
+    chosen = engines.make(engine or ("loky" if jobs > 1 else "serial"), jobs, retries, scheduler)
+    return run_sweep(
+        read_plan(path, set), chosen, out=out, plugins=plugins, keep_going=keep_going,
+        progress=progress,
+    )  # fmt: skip
 
 
 def _draw(summary: Summary, folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""The `ecsim` command and the exit codes: 0, 2 user error, 3 false assertion, 70 internal."""
+"""The `ecsim` command and the exit codes.
+
+0; 1 some cells of a sweep failed; 2 user error; 3 false assertion; 70 internal error; 130 Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sys
 import click
 
 import ecsim
-from ecsim.cli import costs, data, experiments, look, scenarios, simulate, trace
+from ecsim.cli import costs, data, experiments, look, scenarios, simulate, sweeps, trace
 from ecsim.core.errors import EcsimError, UserError
 
 
@@ -40,7 +43,7 @@ def cli() -> None:
 
 for command in (
     *scenarios.COMMANDS, *simulate.COMMANDS, *look.COMMANDS, *trace.COMMANDS, *costs.COMMANDS,
-    *data.COMMANDS, *experiments.COMMANDS,
+    *data.COMMANDS, *experiments.COMMANDS, *sweeps.COMMANDS,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -111,6 +111,21 @@ def quantity(text: str) -> float:
     raise ValueError(f"expected a quantity such as '20 Mbit/s', got {text!r}")
 
 
+def between(low: str, high: str) -> tuple[float, float, str] | None:
+    """Give two quantities of one dimension as numbers of the unit of `high`; None for others.
+
+    >>> between("500 kbit/s", "20 Mbit/s")
+    (0.5, 20.0, 'Mbit/s')
+    """
+    ends = [_NUMBER.match(text) for text in (low, high)]
+    for _symbol, _example, factors in _DIMENSIONS.values():
+        if all(end is not None and end[2] in factors for end in ends):
+            unit = ends[1][2]  # type: ignore[index]
+            numbers = [Fraction(end[1].replace("_", "")) * factors[end[2]] for end in ends if end]
+            return float(numbers[0] / factors[unit]), float(numbers[1] / factors[unit]), unit
+    return None
+
+
 def format_si(value: float, symbol: str) -> str:
     """Write a value with its SI unit so that reading it gives the same float.
 

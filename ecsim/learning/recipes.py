@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,8 +49,8 @@ def cloud_version(
         net = architecture.build((classes,), seed)
         return net, training.fit(net, data.images[ids], data.labels[ids], seed, compute)
 
-    store.add(ref := _first("cloud", key, architecture, classes),
-              Recipe("cloud training", architecture, train))  # fmt: skip
+    recipe = Recipe("cloud training", architecture, train, len(ids), _epochs(training))
+    store.add(ref := _first("cloud", key, architecture, classes), recipe)
     return ref
 
 
@@ -81,8 +81,8 @@ def setup_version(
         )
         return net, metrics
 
-    store.add(ref := _first("edge", key, architecture, classes),
-              Recipe("set-up of the edge", architecture, train))  # fmt: skip
+    recipe = Recipe("set-up of the edge", architecture, train, len(ids), _epochs(setup))
+    store.add(ref := _first("edge", key, architecture, classes), recipe)
     return ref
 
 
@@ -124,6 +124,12 @@ def update_version(
 
     store.add(plan.child, Recipe(what, architecture, train))
     return plan.child
+
+
+def _epochs(training: Any) -> int:
+    """Give the length of a training, 0 for a plugin that does not say it this way."""
+    epochs = getattr(training.params, "epochs", 0)
+    return epochs if isinstance(epochs, int) else 0
 
 
 def _first(role: str, key: str, architecture: Architecture, classes: tuple[int, ...]) -> ModelRef:

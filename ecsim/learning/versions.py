@@ -31,13 +31,14 @@ class Recipe:
     what : what it is, for a progress line: "update 2 of cam[1]".
     architecture : of the network.
     train : gives the trained network and the metrics of its training.
-    macs : counted work of the training, multiply-accumulates; 0 where there is none.
+    n_samples, epochs : how much is trained, for estimates; 0 where nothing is, or it is not known.
     """
 
     what: str
     architecture: Architecture
     train: Callable[[], tuple[IncrementalNet, dict[str, float]]]
-    macs: float = 0.0
+    n_samples: int = 0
+    epochs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

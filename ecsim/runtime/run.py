@@ -57,13 +57,31 @@ def run_scenario(
     ScenarioError, DataError, StoreError : the user's input is wrong; nothing is written.
     ConservationError : the books do not balance; nothing is written.
     """
+    loaded = load(path, lookup=lookup(), overrides=overrides)
+    return simulate(loaded, out=out, progress=progress, cache=cache, decorate=decorate)
+
+
+def simulate(
+    loaded: Loaded,
+    *,
+    out: str | Path,
+    name: str | None = None,
+    progress: Progress | None = None,
+    cache: ArtefactCache | None = None,
+    decorate: Callable[[Summary, Path], Any] | None = None,
+) -> Run:
+    """Simulate a loaded scenario, as `run_scenario` does.
+
+    Parameters
+    ----------
+    name : of the run's folder; by default that of the scenario and its hash.
+    """
     progress = progress or Progress()
     started = (time.perf_counter(), _cpu_s())
-    loaded = load(path, lookup=lookup(), overrides=overrides)
     scenario = loaded.scenario
-    name, digest = identity(loaded)
+    own_name, digest = identity(loaded)
     system = build(loaded, cache or ArtefactCache(warn=progress.note), progress)
-    with RunWriter(out, name) as writer:
+    with RunWriter(out, name or own_name) as writer:
         with Recorder(writer.path) as recorder:
             results: dict[str, ArmResult] = {}
             for entry in in_order(scenario.strategies):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -49,6 +49,62 @@ class Loaded:
         return located(self.tree, path, message)
 
 
+@dataclass(frozen=True)
+class Source:
+    """A scenario file with what it includes, before any value is replaced.
+
+    Attributes
+    ----------
+    path : the scenario file.
+    tree : its data; not to be changed.
+    files : the files read, in their order.
+    problems : what is wrong already.
+    """
+
+    path: pathlib.Path
+    tree: Tree = field(repr=False, compare=False)
+    files: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Source:
+        """Read the files; raise `ScenarioError` when one cannot be read as data."""
+        file = pathlib.Path(path)
+        reader = Reader()
+        tree = reader.read(file)
+        if tree is None or not reader.is_whole:
+            raise ScenarioError(_sorted(reader.problems, reader.files))
+        return cls(file, tree, tuple(reader.files), tuple(reader.problems))
+
+    def load(self, *, lookup: Lookup, overrides: Mapping[str, object] = _NOTHING) -> Loaded:
+        """Check the scenario with these values; the parameters are those of `load`."""
+        tree, folder = self.tree.copy(), self.path.parent
+        problems = list(self.problems)
+        for key in (key for key in overrides if key == _GRAPH):
+            problems += override(tree, key, overrides[key])
+        problems += lay_graph(tree, folder)  # so that the others may name its nodes
+        for key, value in overrides.items():
+            problems += override(tree, key, value) if key != _GRAPH else []
+        data = tree.plain()
+        found: list[Problem] = []
+        scenario: Scenario | None = None
+        try:
+            lookup = _with_cards(lookup, data, folder)
+            context = Context(lookup, folder.resolve())
+            scenario = Scenario.model_validate(data, context=context)
+        except ScenarioError as error:  # the cards: names in it cannot be judged without
+            raise ScenarioError([*problems, *error.problems]) from None
+        except ValidationError as error:
+            found += from_validation(error, tree)
+        found += [located(tree, where, message) for where, message in check(data, lookup)]
+        said = {(problem.file, problem.line, problem.column) for problem in problems}
+        problems += [p for p in found if p.line is None or (p.file, p.line, p.column) not in said]
+        if problems or scenario is None:
+            raise ScenarioError(_sorted(problems, self.files))
+        origins = {where: _origin(tree, where) for where, _ in leaves(dump(scenario))}
+        return Loaded(scenario, self.path, MappingProxyType(origins), tree)
+
+
 def load(
     path: str | os.PathLike[str],
     *,
@@ -67,35 +123,7 @@ def load(
     ------
     ScenarioError : with every problem found, in the order of the files.
     """
-    file = pathlib.Path(path)
-    reader = Reader()
-    tree = reader.read(file)
-    if tree is None or not reader.is_whole:
-        raise ScenarioError(_sorted(reader.problems, reader.files))
-    problems = list(reader.problems)
-    for key in (key for key in overrides if key == _GRAPH):
-        problems += override(tree, key, overrides[key])
-    problems += lay_graph(tree, file.parent)  # so that the others may name its nodes
-    for key, value in overrides.items():
-        problems += override(tree, key, value) if key != _GRAPH else []
-    data = tree.plain()
-    found: list[Problem] = []
-    scenario: Scenario | None = None
-    try:
-        lookup = _with_cards(lookup, data, file.parent)
-        context = Context(lookup, file.resolve().parent)
-        scenario = Scenario.model_validate(data, context=context)
-    except ScenarioError as error:  # the cards: names in the scenario cannot be judged without
-        raise ScenarioError([*problems, *error.problems]) from None
-    except ValidationError as error:
-        found += _from_validation(error, tree)
-    found += [located(tree, where, message) for where, message in check(data, lookup)]
-    said = {(problem.file, problem.line, problem.column) for problem in problems}
-    problems += [p for p in found if p.line is None or (p.file, p.line, p.column) not in said]
-    if problems or scenario is None:
-        raise ScenarioError(_sorted(problems, reader.files))
-    origins = {where: _origin(tree, where) for where, _ in leaves(dump(scenario))}
-    return Loaded(scenario, file, MappingProxyType(origins), tree)
+    return Source.read(path).load(lookup=lookup, overrides=overrides)
 
 
 def read_as(
@@ -124,7 +152,7 @@ def read_as(
     try:
         read = section.model_validate(data, context=Context(lookup, path.resolve().parent))
     except ValidationError as error:
-        found += _from_validation(error, tree)
+        found += from_validation(error, tree)
     found += [located(tree, where, message) for where, message in check(data)]
     if found:
         raise ScenarioError(_sorted(found, reader.files))
@@ -157,7 +185,8 @@ def _origin(tree: Tree, path: Path) -> Origin:
     return found.origin if is_there else DEFAULT
 
 
-def _from_validation(error: ValidationError, tree: Tree) -> Iterator[Problem]:
+def from_validation(error: ValidationError, tree: Tree) -> Iterator[Problem]:
+    """Give what pydantic found wrong with a tree's data as positioned problems."""
     for line in error.errors(include_url=False):
         message = sentence(line)
         yield located(tree, line["loc"], message, is_key=line["type"] == AT_KEY)
@@ -170,7 +199,7 @@ def located(tree: Tree, path: Path, message: str, is_key: bool = False) -> Probl
     return place.problem(path, message)
 
 
-def _sorted(problems: list[Problem], files: list[str]) -> list[Problem]:
+def _sorted(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:
     def order(problem: Problem) -> tuple[int, int, int]:
         rank = files.index(problem.file) if problem.file in files else len(files)
         return rank, problem.line or 0, problem.column or 0

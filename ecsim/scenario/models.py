@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
 from ecsim.scenario.files import File
 from ecsim.scenario.plugin import Plugin
@@ -97,6 +97,10 @@ class Update(Plugin):
     )
 
 
+def _none(value: Any) -> Any:
+    return None if value == "none" else value
+
+
 class Learning(Section):
     """How the models are made, and how the edge model is kept up to date."""
 
@@ -110,6 +114,6 @@ class Learning(Section):
         validate_default=True,
         description="how the edge model learns before the start",
     )
-    update: Update | None = Field(
-        default=None, description="how a device trains during the run; without it never"
+    update: Annotated[Update | None, BeforeValidator(_none)] = Field(
+        default=None, description="how a device trains during the run; without it, or none, never"
     )

@@ -1,4 +1,4 @@
-"""Values given beside the file: ``--set a.b=1``, or `set=` in Python."""
+"""Values given beside the file: ``--set a.b=1``, `set=` in Python, or a cell of a sweep."""
 
 from __future__ import annotations
 
@@ -16,24 +16,28 @@ _NAMED = ("topology", "nodes")  # where keys are the user's own names: a new one
 def override(tree: Tree, key: str, value: object) -> list[Problem]:
     """Put `value` at `key` into the tree, in place; give what is wrong.
 
-    A text is read as YAML. Steps of a key are separated by dots; an entry of a list is named by
-    its index or, among strategies, by its label.
+    A text is read as YAML, a `Tree` keeps its origin. Steps of a key are separated by dots; an
+    entry of a list is named by its index or, among strategies, by its label.
     """
-    if isinstance(value, str):
-        new, problems = read(value, kind="--set")
-        if new is None or problems:
+    place = value.place if isinstance(value, Tree) else SET
+    if isinstance(value, Tree):
+        new = value.copy()
+    elif isinstance(value, str):
+        read_tree, problems = read(value, kind="--set")
+        if read_tree is None or problems:
             return [Problem(p.message, key, "--set") for p in problems]
+        new = read_tree
     else:
         try:
             new = from_plain(value, SET)
         except TypeError as error:
             return [Problem(str(error), key, "--set")]
-    new.key = SET
+    new.key = place
     steps = _INDEX.sub(r".\1", key).split(".")
-    if not all(steps):
-        return [Problem("expected a key such as stream.phase", key, "--set")]
-    message = _put(tree, steps, new)
-    return [Problem(message, key, "--set")] if message else []
+    message = _put(tree, steps, new) if all(steps) else "expected a key such as stream.phase"
+    if message is None:
+        return []
+    return [Problem(message, key, place.file or "--set", place.line, place.column)]
 
 
 def _put(tree: Tree, steps: list[str], new: Tree) -> str | None:
@@ -49,7 +53,7 @@ def _put(tree: Tree, steps: list[str], new: Tree) -> str | None:
                 return None
             inner = tree.value.get(step)
             if inner is None or inner.value is None:
-                inner = tree.value[step] = Tree({}, SET, SET)
+                inner = tree.value[step] = Tree({}, new.place, new.place)
             path = (*path, step)
         elif isinstance(tree.value, list):
             index = _index(tree, step)

@@ -20,6 +20,7 @@ from ecsim.scenario.replications import Replications
 from ecsim.scenario.section import Context, Section
 from ecsim.scenario.strategy import StrategyEntry
 from ecsim.scenario.stream import Data, Stream
+from ecsim.scenario.sweep import Search, Sweep
 from ecsim.scenario.topology import Topology
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
@@ -158,6 +159,12 @@ class Scenario(Section):
     ] = Field(description="strategies to compare")
     assertions: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(), alias="assert", description="comparisons that must hold at the end"
+    )
+    sweep: Sweep | None = Field(
+        default=None, exclude=True, description="cells of `ecsim sweep`; no part of a single run"
+    )
+    search: Search | None = Field(
+        default=None, exclude=True, description="trials of `ecsim search`; no part of a single run"
     )
 
     @classmethod

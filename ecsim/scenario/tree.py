@@ -72,6 +72,15 @@ class Tree:
             tree = inner
         return tree, True
 
+    def copy(self) -> Tree:
+        """Give a tree of its own, to be changed."""
+        value = self.value
+        if isinstance(value, dict):
+            value = {key: inner.copy() for key, inner in value.items()}
+        elif isinstance(value, list):
+            value = [inner.copy() for inner in value]
+        return Tree(value, self.origin, self.key)
+
     def plain(self) -> Any:
         """Give the data without origins."""
         if isinstance(self.value, dict):

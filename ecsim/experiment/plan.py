@@ -1,0 +1,233 @@
+"""What a sweep or search will run: read, expanded and checked before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from ecsim.core.errors import Problem, ScenarioError, UserError
+from ecsim.core.randomness import replicate_seed
+from ecsim.experiment.design import Setting, n_settings, settings
+from ecsim.runtime.lookup import lookup
+from ecsim.runtime.progress import Progress
+from ecsim.runtime.run import identity
+from ecsim.runtime.system import build
+from ecsim.scenario.load import Loaded, Source, from_validation
+from ecsim.scenario.messages import show
+from ecsim.scenario.section import Context
+from ecsim.scenario.sweep import Search, Sweep, SweepFile, Trials
+from ecsim.scenario.tree import Path as TreePath
+from ecsim.scenario.tree import Tree, from_plain
+
+MOST_CELLS = 100_000
+REPLICATE = "replicate"
+_SECTIONS = ("sweep", "search")
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Study:
+    """A file that says what to vary, and the scenario that it varies.
+
+    Attributes
+    ----------
+    name : of the results.
+    source : the scenario, without the sections that vary it.
+    overrides : values of the command line, for every cell.
+    sweep, search : the sections; None where the file has none.
+    """
+
+    path: Path
+    name: str
+    source: Source
+    tree: Tree = field(repr=False)
+    overrides: Mapping[str, object]
+    sweep: Sweep | None
+    search: Search | None
+
+    @classmethod
+    def read(
+        cls, path: str | os.PathLike[str], overrides: Mapping[str, object] = _NOTHING
+    ) -> Study:
+        """Read a scenario with such a section, or a file of its own that names a scenario.
+
+        Raises `ScenarioError` for what is wrong in the sections or in reading the files.
+        """
+        source = Source.read(path)
+        tree = source.tree
+        is_own = tree.child("scenario") is not None
+        given = tree.plain()
+        data = given if is_own else {key: given[key] for key in _SECTIONS if key in given}
+        context = Context(lookup(), source.path.resolve().parent)
+        try:
+            sections = SweepFile.model_validate({"scenario": "."} | data, context=context)
+        except ValidationError as error:
+            raise ScenarioError([*source.problems, *from_validation(error, tree)]) from None
+        if is_own:
+            name = sections.name or source.path.stem
+            source = replace(
+                Source.read(_inside(tree, source.path, sections.scenario)),
+                problems=source.problems,
+            )
+        else:
+            name = str(given.get("name", source.path.stem))
+        many = source.tree.child("replications")
+        if many is not None and many.value is not None:
+            message = f"expected none here; vary the key {REPLICATE!r} instead"
+            raise ScenarioError([many.place.problem(("replications",), message)])
+        rest = {key: child for key, child in source.tree.value.items() if key not in _SECTIONS}
+        source = replace(source, tree=Tree(rest, source.tree.origin))
+        return cls(
+            Path(path), name, source, tree, overrides, sections.sweep, sections.search
+        )  # fmt: skip
+
+    def load(self, section: Trials, setting: Mapping[str, Tree | Any]) -> Loaded:
+        """Give the scenario of a cell; raise `ScenarioError` for what is wrong with it.
+
+        Parameters
+        ----------
+        setting : values by key, as trees with their origin or as plain data.
+        """
+        which = "sweep" if isinstance(section, Sweep) else "search"
+        given: dict[str, object] = {
+            key: self._tree((which, "set", key), value) for key, value in section.fixed.items()
+        }
+        given |= self.overrides
+        given |= {key: _as_tree(value) for key, value in setting.items()}
+        if REPLICATE in given:
+            given |= {"seed": self._replicate(given, given.pop(REPLICATE))}
+        return self.source.load(lookup=lookup(), overrides=given)
+
+    def problem(self, path: TreePath, message: str) -> Problem:
+        """Give a problem at a place of the file."""
+        return self.tree.find(path)[0].place.problem(path, message)
+
+    def trees(self, setting: Setting) -> dict[str, Tree]:
+        """Give a setting with the place of each value in the file."""
+        return {key: self._tree(value.path, value.plain) for key, value in setting.items()}
+
+    def _tree(self, path: TreePath, plain: Any) -> Tree:
+        return from_plain(plain, self.tree.find(path)[0].origin)
+
+    def _replicate(self, given: Mapping[str, object], value: object) -> Tree:
+        tree = _as_tree(value)
+        number = tree.value
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            message = f"expected a whole number from 0 on, got {show(number)}"
+            raise ScenarioError([tree.origin.problem((REPLICATE,), message)])
+        if (seeds := self.source.tree.child("seeds")) is not None:
+            message = "expected no single seeds beside replicates, which vary all of them"
+            raise ScenarioError([seeds.place.problem(("seeds",), message)])
+        base = given.get("seed", self.source.tree.child("seed"))
+        seed = _as_tree(base).value if base is not None else 0
+        is_seed = isinstance(seed, int) and not isinstance(seed, bool)
+        return from_plain(replicate_seed(seed, number) if is_seed else seed, tree.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One point of a sweep: the identity of its scenario, and the values that make it."""
+
+    id: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a sweep.
+
+    Attributes
+    ----------
+    cells : in the order of the axes; settings that mean the same scenario are one cell.
+    keys : what varies.
+    """
+
+    study: Study
+    sweep: Sweep
+    cells: tuple[Cell, ...]
+    keys: tuple[str, ...]
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the folder of its results."""
+        return folder_name(self.study.name, [*self.keys, *(cell.id for cell in self.cells)])
+
+    def load(self, cell: Cell) -> Loaded:
+        """Give the scenario of a cell."""
+        return self.study.load(self.sweep, cell.values)
+
+
+def folder_name(name: str, parts: Iterable[str]) -> str:
+    """Give a name with a hash of what the folder is for."""
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return f"{name}-{digest[:8]}"
+
+
+def read_plan(path: str | os.PathLike[str], overrides: Mapping[str, object] = _NOTHING) -> Plan:
+    """Read what to sweep and check every cell.
+
+    All cells are loaded; each value of each key is, once, also built into a system, which finds
+    what only the data can tell.
+
+    Raises
+    ------
+    ScenarioError : with every problem, at its place in the files.
+    """
+    study = Study.read(path, overrides)
+    if study.sweep is None:
+        raise UserError(f"{path}: expected a section sweep, got none; see docs/how-to/sweep.md")
+    n = n_settings(study.sweep)
+    if n > MOST_CELLS:
+        message = f"expected at most {MOST_CELLS} cells, got {n}"
+        raise ScenarioError([study.problem(("sweep", "axes"), message)])
+    problems: dict[Problem, None] = {}
+    cells: dict[str, Cell] = {}
+    to_build: list[Loaded] = []
+    built: set[tuple[str, str]] = set()
+    for setting in settings(study.sweep):
+        try:
+            loaded = study.load(study.sweep, study.trees(setting))
+        except ScenarioError as error:
+            problems |= dict.fromkeys(error.problems)
+            continue
+        values = {key: value.plain for key, value in setting.items()}
+        cell = Cell(identity(loaded)[1][:12], values)
+        cells.setdefault(cell.id, cell)
+        new = {(key, repr(value)) for key, value in values.items()} - built
+        if new:
+            built |= new
+            to_build.append(loaded)
+    for loaded in to_build if not problems else ():
+        try:
+            build(loaded, None, Progress())
+        except ScenarioError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise ScenarioError(sorted(problems, key=lambda p: (p.file, p.line or 0, p.column or 0)))
+    keys = tuple(key for axis in study.sweep.axes for key in axis.names)
+    return Plan(study, study.sweep, tuple(cells.values()), keys)
+
+
+def _as_tree(value: object) -> Tree:
+    from ecsim.scenario.tree import SET
+
+    return value if isinstance(value, Tree) else from_plain(value, SET)
+
+
+def _inside(tree: Tree, path: Path, name: str) -> Path:
+    """Give the scenario that a file of its own names; it must lie in its folder or below."""
+    found, folder = path.parent / name, path.parent.resolve()
+    if Path(name).is_absolute() or not found.resolve().is_relative_to(folder):
+        message = f"expected a path inside the folder of this file, got {name!r}"
+        raise ScenarioError([tree.find(("scenario",))[0].origin.problem(("scenario",), message)])
+    if not found.is_file():
+        message = f"expected an existing file, got {name!r}"
+        raise ScenarioError([tree.find(("scenario",))[0].origin.problem(("scenario",), message)])
+    return found
