@@ -25,6 +25,17 @@ def private_cache(tmp_path_factory):
 
 @pytest.fixture
 def write_scenario(tmp_path):
+    """Give a function that writes a scenario of given sections and returns its path."""
+    return scenario_writer(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def write_shared_scenario(tmp_path_factory):
+    """Give the same for results that several tests look at."""
+    return scenario_writer(tmp_path_factory.mktemp("shared"))
+
+
+def scenario_writer(tmp_path):
     """Give a function that writes a scenario of given sections and returns its path.
 
     Models are tables of random logits, so that nothing is trained: the edge is right about two

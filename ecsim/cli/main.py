@@ -11,7 +11,17 @@ import sys
 import click
 
 import ecsim
-from ecsim.cli import costs, data, experiments, look, scenarios, simulate, sweeps, trace
+from ecsim.cli import (
+    costs,
+    data,
+    experiments,
+    figures,
+    look,
+    scenarios,
+    simulate,
+    sweeps,
+    trace,
+)
 from ecsim.core.errors import EcsimError, UserError
 
 
@@ -41,11 +51,19 @@ def cli() -> None:
     """Simulate edge-cloud AI: real models in one world of devices, queues and links."""
 
 
-for command in (
-    *scenarios.COMMANDS, *simulate.COMMANDS, *look.COMMANDS, *trace.COMMANDS, *costs.COMMANDS,
-    *data.COMMANDS, *experiments.COMMANDS, *sweeps.COMMANDS,
-):  # fmt: skip
-    cli.add_command(command)
+for module in (
+    scenarios,
+    simulate,
+    look,
+    experiments,
+    sweeps,
+    figures,
+    trace,
+    data,
+    costs,
+):
+    for command in module.COMMANDS:
+        cli.add_command(command)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ writes a value so that reading it again gives the same float.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,6 +134,20 @@ def format_si(value: float, symbol: str) -> str:
     '20000000.0 bit/s'
     """
     return f"{float(value)!r} {symbol}"
+
+
+def quantity_of(text: str) -> float | None:
+    """Give the SI value of a number with any known unit or none; None for other text.
+
+    >>> quantity_of("20 Mbit/s"), quantity_of("0.5"), quantity_of("fifo")
+    (20000000.0, 0.5, None)
+    """
+    for dimension in _DIMENSIONS:
+        with suppress(ValueError):
+            return Unit(dimension).parse(text)
+    with suppress(ValueError):
+        return float(text)
+    return None
 
 
 Seconds = Annotated[float, Unit("time")]

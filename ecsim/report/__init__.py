@@ -1,5 +1,6 @@
-"""Views of a finished run: figures and terminal tables. Reads summaries of the run store only.
+"""Views of finished results: figures, tables, traces and stories. Reads the run store only.
 
-Nothing below `cli` imports it; matplotlib and rich are imported only by the modules that need them.
-Start at `figures`.
+`figures` draws those that every run brings, `plots` those for papers, from runs, replications and
+sweeps alike (`material`); `tables` and `terminal` write tables, `story` tells one task's way.
+Nothing below `cli` and `api` imports it; matplotlib and rich are imported only where needed.
 """

@@ -7,7 +7,7 @@ marker and dashes, areas in hatches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 WIDTH_IN = 7.2
-"""Width of two columns of a paper; text is set for this width."""
+"""Width of a run's own figures: two columns of a paper; text is set for this width."""
+
+SINGLE_IN, DOUBLE_IN = 3.5, 7.16
+"""Widths of one and of two columns in IEEE and ACM journals; text has the same size in both."""
+
+FORMATS = ("pdf", "svg", "png")
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#999999"
@@ -58,7 +63,8 @@ _RC: Any = {
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.2,
     "hatch.linewidth": 0.5,
-    "pdf.fonttype": 42,  # text stays text
+    "pdf.fonttype": 42,  # text stays text, its font is embedded
+    "svg.hashsalt": "ecsim",  # the same ids every time
 }
 
 
@@ -112,11 +118,19 @@ def paper() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name.png`` (150 dpi) and ``name.pdf``; no dates or versions inside."""
-    png, pdf = folder / f"{name}.png", folder / f"{name}.pdf"
-    figure.savefig(png, format="png", dpi=150, metadata={"Software": None})
-    figure.set_layout_engine("none")  # keep the layout just found instead of searching it again
-    nothing = dict.fromkeys(("Creator", "Producer", "CreationDate"))
-    figure.savefig(pdf, format="pdf", metadata=nothing)
-    return [png, pdf]
+def save(
+    figure: Figure, folder: Path, name: str, formats: Sequence[str] = ("png", "pdf"), dpi: int = 150
+) -> list[Path]:
+    """Write ``name.png`` and so on, in the order of `formats`; no dates or versions inside."""
+    metadata: dict[str, dict[str, Any]] = {
+        "png": {"Software": None},
+        "pdf": dict.fromkeys(("Creator", "Producer", "CreationDate")),
+        "svg": dict.fromkeys(("Creator", "Date", "Format", "Type")),
+    }
+    paths = []
+    for suffix in formats:
+        path = folder / f"{name}.{suffix}"
+        figure.savefig(path, format=suffix, dpi=dpi, metadata=metadata[suffix])
+        figure.set_layout_engine("none")  # keep the layout just found instead of searching it again
+        paths.append(path)
+    return paths

@@ -1,0 +1,208 @@
+"""Results of any kind, brought into one form: runs, each with the swept values it was made with.
+
+A run is one part, a folder of replications one per replicate, a sweep one per cell. Parts that
+differ in nothing but their seeds are replicates of each other: they are shown as a mean with
+Student's 95 % interval. A mean over other swept keys is no sample of anything and has no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ecsim.core.errors import UserError
+from ecsim.core.units import quantity_of
+from ecsim.records.metrics import flatten
+from ecsim.records.store import Run
+from ecsim.report.quantities import quantity
+from ecsim.scenario.messages import did_you_mean
+from ecsim.statistics.interval import t_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_SERIES = 14
+"""As many lines as have styles of their own."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One run: the result that it is of, and the values of the swept keys (none for a run)."""
+
+    source: str
+    values: Mapping[str, Any]
+    run: Run
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one line or bar shows: a strategy in the runs that are replicates of each other."""
+
+    label: str
+    strategy: str
+    runs: tuple[Run, ...]
+
+    def means(self, metrics: Sequence[str]) -> dict[str, Any]:
+        """Give the mean of each metric with its interval, as a row of `Material.means`."""
+        return _means([run.summary[self.strategy] for run in self.runs], metrics)
+
+
+@dataclass(frozen=True)
+class Material:
+    """The parts of all results, and those of their strategies that are looked at."""
+
+    parts: tuple[Part, ...]
+    strategies: tuple[str, ...]
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Swept keys with more than one value, without seeds."""
+        return tuple(key for key in self._all_keys if not is_seed(key) and self._varies(key))
+
+    @cached_property
+    def _all_keys(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(key for part in self.parts for key in part.values))
+
+    def _varies(self, key: str) -> bool:
+        return len({str(part.values.get(key)) for part in self.parts}) > 1
+
+    def means(self, metrics: Sequence[str], keys: Sequence[str] | None = None) -> pd.DataFrame:
+        """Give the mean of each metric per source, values of `keys` and strategy.
+
+        Columns: source, the keys, strategy, n (parts), n_unstable, and for each metric its mean
+        and ``METRIC low`` and ``METRIC high``, NaN where there is no interval. By default all
+        keys that vary; with fewer, the others are averaged over.
+        """
+        import pandas as pd
+
+        for metric in metrics:
+            quantity(metric)
+        chosen = self.keys if keys is None else tuple(self.checked_key(key) for key in keys)
+        is_sample = set(self.keys) <= set(chosen)
+        groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for part in self.parts:
+            for label, of in part.run.summary.items():
+                if label in self.strategies:
+                    values = tuple(part.values.get(key) for key in chosen)
+                    groups.setdefault((part.source, *values, label), []).append(of)
+        rows = [
+            dict(zip(("source", *chosen, "strategy"), group, strict=True))
+            | _means(found, metrics, is_sample=is_sample)
+            for group, found in groups.items()
+        ]
+        return pd.DataFrame(rows)
+
+    def series(self) -> list[Series]:
+        """Give each strategy at each combination of swept values.
+
+        Raises `UserError` when they are more than one figure can tell apart.
+        """
+        groups: dict[tuple[str, ...], list[Run]] = {}
+        several = len({part.source for part in self.parts}) > 1
+        for part in self.parts:
+            words = [f"{key.rpartition('.')[2]} {part.values.get(key)}" for key in self.keys]
+            for label in part.run.summary:
+                if label in self.strategies:
+                    name = ", ".join([label, *words, *([part.source] if several else [])])
+                    groups.setdefault((name, label), []).append(part.run)
+        if len(groups) > MOST_SERIES:
+            raise UserError(
+                f"expected at most {MOST_SERIES} lines or bars in one figure, got {len(groups)}; "
+                "choose with --arms LABEL,... or --where KEY=VALUE"
+            )
+        return [Series(name, label, tuple(runs)) for (name, label), runs in groups.items()]
+
+    def checked_key(self, key: str) -> str:
+        """Give a swept key; raise `UserError` naming the nearest when there is none."""
+        if key in self._all_keys:
+            return key
+        if not self._all_keys:
+            raise UserError(f"expected a sweep, as only a sweep has the key {key!r}")
+        hint = did_you_mean(key, self._all_keys) or f"; swept are: {', '.join(self._all_keys)}"
+        raise UserError(f"{key!r} is not a swept key{hint}")
+
+    def only(self, arms: Sequence[str] = (), where: Mapping[str, str] | None = None) -> Material:
+        """Give the same with some strategies, or the parts whose swept keys have some values.
+
+        Raises `UserError` for a label, key or value that there is not.
+        """
+        for arm in arms:
+            if arm not in self.strategies:
+                there = "; there are: " + ", ".join(self.strategies)
+                hint = did_you_mean(arm, self.strategies) or there
+                raise UserError(f"no strategy {arm!r}{hint}")
+        parts = self.parts
+        for key, text in (where or {}).items():
+            self.checked_key(key)
+            values = list(dict.fromkeys(str(part.values.get(key)) for part in parts))
+            number = number_of(text)
+            parts = tuple(
+                part for part in parts
+                if str(part.values.get(key)) == text
+                or (number is not None and number_of(part.values.get(key)) == number)
+            )  # fmt: skip
+            if not parts:
+                raise UserError(f"{key}: expected one of {', '.join(values)}, got {text!r}")
+        return replace(self, parts=parts, strategies=tuple(arms) or self.strategies)
+
+
+def gather(results: Iterable[Any]) -> Material:
+    """Bring runs, replications and sweeps into one form; each is named after its folder."""
+    parts: list[Part] = []
+    for result in results:
+        name = result.path.name
+        if isinstance(result, Run):
+            parts.append(Part(name, {}, result))
+        elif hasattr(result, "cells"):
+            keys = list(result.keys)
+            cells = result.cells.drop_duplicates("cell").sort_index()
+            for row in cells[["cell", *keys]].to_dict("records"):
+                run = Run.open(result.path / "cells" / str(row.pop("cell")))
+                parts.append(Part(name, {str(key): value for key, value in row.items()}, run))
+        else:
+            parts += [Part(name, {}, run) for run in _runs_of(result)]
+    labels = dict.fromkeys(label for part in parts for label in part.run.summary)
+    if not labels:
+        raise UserError("expected at least one run with a strategy, got none")
+    return Material(tuple(parts), tuple(labels))
+
+
+def _means(
+    found: Sequence[Mapping[str, Any]], metrics: Sequence[str], *, is_sample: bool = True
+) -> dict[str, Any]:
+    flat = [dict(flatten(of)) for of in found]
+    row: dict[str, Any] = {"n": len(flat)}
+    row["n_unstable"] = sum(not of.get("stable", True) for of in flat)
+    for metric in metrics:
+        known = [float(of[metric]) for of in flat if of.get(metric) is not None]
+        interval = t_interval(known) if known else None
+        row[metric] = interval.mean if interval else float("nan")
+        has = interval is not None and is_sample and interval.n > 1
+        row[f"{metric} low"] = interval.low if interval and has else float("nan")
+        row[f"{metric} high"] = interval.high if interval and has else float("nan")
+    return row
+
+
+def _runs_of(replications: Any) -> list[Run]:
+    runs = replications.runs
+    return list(runs.values() if isinstance(runs, Mapping) else runs)
+
+
+def is_seed(key: str) -> bool:
+    """Whether cells that differ in this key alone are replicates of each other."""
+    return key in ("seed", "replicate") or key.startswith("seeds.")
+
+
+def number_of(value: object) -> float | None:
+    """Give a swept value as a number, in SI units; None where it is a word.
+
+    >>> number_of("5 Mbit/s"), number_of(0.3), number_of("edge")
+    (5000000.0, 0.3, None)
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    return quantity_of(str(value))

@@ -1,0 +1,17 @@
+"""Figures for papers: one file per kind, each with the numbers behind it as CSV.
+
+A kind is a module with ``draw(material, options) -> Drawn``; its name stands in `KINDS`. Reads
+results through `ecsim.report.material` alone. Start at `drawing`, then `pareto`.
+"""
+
+KINDS = {
+    "pareto": "two metrics against each other, with the front of what no other point beats",
+    "latency-cdf": "share of tasks that were answered within a time",
+    "accuracy": "stream accuracy and cloud-upload rate over time",
+    "energy": "marginal energy per task by stage",
+    "queues": "use and length of the busiest engines and links",
+    "queues-over-time": "the same as time series, of runs with run: {probe: ...}",
+    "heatmap": "a metric over two swept keys",
+    "parallel": "swept keys and metrics on parallel axes, one line per cell",
+}
+"""Kind -> what it shows; its module has the same name, with underscores."""

@@ -1,0 +1,94 @@
+"""Stream accuracy and cloud-upload rate over simulated time, with the phases' borders."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ecsim.core.types import FloatArray
+from ecsim.records.store import Run
+from ecsim.report.material import Material, Series, number_of
+from ecsim.report.plots.drawing import Drawn, Options, legend
+from ecsim.report.plots.window import in_window, mean_of
+from ecsim.report.style import GREY, LineStyle, line_styles
+
+_N_BINS = 24  # about as many; whole ones per phase
+_PANELS = (("accuracy", "correct", "stream accuracy (%)"), ("cur", "uploaded", "uploaded (%)"))
+
+
+def draw(material: Material, options: Options) -> Drawn:
+    """Draw both over time, each point over the tasks of one bin; a band where replicated."""
+    import pandas as pd
+
+    series = material.series()
+    edges_s, borders_s = _edges(series[0].runs[0])
+    styles = line_styles([one.label for one in series])
+    n_rows = 1 if options.is_double else 2
+    figure = Figure((options.width_in, 2.7 if n_rows == 1 else 3.9), layout="constrained")
+    panels = figure.subplots(n_rows, 3 - n_rows, sharex=True).ravel()
+    frames, handles = [], []
+    for one in series:
+        columns = {
+            "series": one.label, "strategy": one.strategy, "t_start_s": edges_s[:-1],
+            "t_end_s": edges_s[1:], "n_runs": len(one.runs),
+        }  # fmt: skip
+        for axes, (name, column, _) in zip(panels, _PANELS, strict=True):
+            curve = mean_of(_shares(one, column, edges_s))
+            _draw_curve(axes, edges_s, curve, styles[one.label], len(one.runs) > 1)
+            columns |= dict(zip((name, f"{name} low", f"{name} high"), curve, strict=True))
+        frames.append(pd.DataFrame(columns))
+        handles.append(Line2D([], [], label=one.label, **styles[one.label].line()))
+    for axes, (_, _, text) in zip(panels, _PANELS, strict=True):
+        for border_s in borders_s:
+            axes.axvline(border_s, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+        axes.set_xlim(edges_s[0], edges_s[-1])
+        axes.set_ylim(-4, 104)
+        axes.set_ylabel(text)
+        axes.grid(visible=False, axis="x")
+    for axes in panels[n_rows - 1 :]:
+        axes.set_xlabel("time (s), dotted: a phase begins" if len(borders_s) else "time (s)")
+    legend(figure, handles, options)
+    return Drawn(figure, pd.concat(frames, ignore_index=True))
+
+
+def _draw_curve(
+    axes: Axes,
+    edges_s: FloatArray,
+    curve: tuple[FloatArray, FloatArray, FloatArray],
+    style: LineStyle,
+    is_replicated: bool,
+) -> None:
+    middle_s = (edges_s[:-1] + edges_s[1:]) / 2
+    line = style.line() | {"markersize": 0.6 * style.size, "markeredgewidth": 0.8}
+    axes.plot(middle_s, 100 * curve[0], **line)
+    if is_replicated:
+        low, high = (100 * bound.clip(0, 1) for bound in curve[1:])
+        axes.fill_between(middle_s, low, high, color=style.color, alpha=0.2, linewidth=0)
+
+
+def _edges(run: Run) -> tuple[FloatArray, FloatArray]:
+    """Give the borders of the bins, which never cross a phase's, and those of phases inside."""
+    start_s, end_s = float(run.manifest["warmup_s"]), float(run.manifest["horizon_s"])
+    phase_s = number_of(run.manifest["scenario"]["stream"]["phase"]) or end_s
+    last = int(run.tasks["phase"].max()) if len(run.tasks) else 0
+    borders_s = [t for t in (phase_s * i for i in range(1, last + 1)) if start_s < t < end_s]
+    whole = [start_s, *borders_s, end_s]
+    n_each = max(1, round(_N_BINS / (len(whole) - 1)))
+    parts = [np.linspace(a, b, n_each + 1)[:-1] for a, b in pairwise(whole)]
+    return np.concatenate([*parts, [end_s]]), np.array(borders_s)
+
+
+def _shares(series: Series, column: str, edges_s: FloatArray) -> FloatArray:
+    """Give the share of tasks for which a column is true, shape (replicates, bins)."""
+    found = []
+    for run in series.runs:
+        tasks = in_window(run, series.strategy)
+        t_s = tasks["t_arrive_s"].to_numpy(float)
+        n, _ = np.histogram(t_s, edges_s)
+        n_true, _ = np.histogram(t_s, edges_s, weights=tasks[column].to_numpy(float))
+        found.append(np.divide(n_true, n, out=np.full(len(n), np.nan), where=n > 0))
+    return np.array(found)

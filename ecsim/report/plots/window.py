@@ -1,0 +1,45 @@
+"""The tasks that a figure looks at, and means over replicates with their intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecsim.core.types import FloatArray
+from ecsim.records.store import Run
+from ecsim.report.material import Series
+from ecsim.statistics.interval import t_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def in_window(run: Run, strategy: str) -> pd.DataFrame:
+    """Give the rows of a strategy's tasks that arrived in [warm-up, horizon]."""
+    tasks = run.tasks
+    is_inside = tasks["t_arrive_s"].between(run.manifest["warmup_s"], run.manifest["horizon_s"])
+    return tasks[(tasks["strategy"] == strategy).to_numpy() & is_inside.to_numpy()]
+
+
+def mean_of(curves: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Give mean, low and high at each point of replicated curves, shape (replicates, points).
+
+    A replicate without a value at a point (NaN) does not count there. The bounds are NaN where
+    fewer than two have one.
+    """
+    found = np.full((3, curves.shape[1]), np.nan)
+    for i, column in enumerate(curves.T):
+        known = column[~np.isnan(column)]
+        if len(known):
+            interval = t_interval(known)
+            found[:, i] = interval.mean, interval.low, interval.high
+    return found[0], found[1], found[2]
+
+
+def name_of(series: Series) -> str:
+    """Give the legend's text: the label, and whether a queue could not keep up."""
+    n = sum(not run.summary[series.strategy].get("stable", True) for run in series.runs)
+    if not n:
+        return series.label
+    return f"{series.label} (unstable)" if n == len(series.runs) else f"{series.label} ({n} unst.)"

@@ -1,0 +1,196 @@
+"""Figures for papers: right numbers, right size, the same bytes, and clear refusals."""
+
+import importlib
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.image import imread
+
+from ecsim.cli.main import cli
+from ecsim.core.errors import UserError
+from ecsim.report.material import gather
+from ecsim.report.plots import KINDS
+from ecsim.report.plots.drawing import Options, draw, write
+from ecsim.report.plots.pareto import front
+from ecsim.report.style import DOUBLE_IN, SINGLE_IN, paper
+
+OF_SWEEPS = ("heatmap", "parallel")
+LINK, THRESHOLD = "topology.links.0.uplink", "strategies.ecc_snn.threshold"
+
+
+def of(kind, run, sweep):
+    return gather([sweep if kind in OF_SWEEPS else run])
+
+
+def drawn(kind, results, **options):
+    with paper():
+        found = draw(kind, gather(results), Options(**options))
+        found.figure.draw_without_rendering()
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width_in", [SINGLE_IN, DOUBLE_IN])
+def test_each_kind_is_drawn_at_paper_width_and_not_blank(kind, width_in, run, sweep, tmp_path):
+    formats = ("png",) if width_in == DOUBLE_IN else ("pdf", "svg", "png")
+    paths = write(kind, of(kind, run, sweep), tmp_path, Options(width_in), formats)
+    assert [p.name for p in paths] == [f"{kind}.{end}" for end in (*formats, "csv")]
+    pixels = imread(tmp_path / f"{kind}.png")[..., :3]
+    assert pixels.shape[1] == pytest.approx(300 * width_in, abs=1)
+    assert 0.005 < (pixels < 0.9).any(axis=2).mean() < 0.8
+    frame = pd.read_csv(tmp_path / f"{kind}.csv")
+    assert len(frame) and "strategy" in frame
+
+
+def test_the_same_bytes_every_time_with_embedded_fonts(run, tmp_path):
+    one = write("pareto", gather([run]), tmp_path / "a")
+    two = write("pareto", gather([run]), tmp_path / "b")
+    for a, b in zip(one, two, strict=True):
+        content = a.read_bytes()
+        assert content == b.read_bytes()
+        assert b"CreationDate" not in content and b"<dc:date>" not in content
+    pdf = one[0].read_bytes()
+    assert b"FontFile2" in pdf and b"/Type3" not in pdf
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 6) | st.just(None)] * 2), max_size=14))
+def test_the_front_is_what_no_point_beats(points):
+    a, b = (np.array([np.nan if p[i] is None else p[i] for p in points], float) for i in (0, 1))
+    expected = []
+    for p in points:
+        beaten = None in p or any(
+            None not in q and q[0] <= p[0] and q[1] <= p[1] and q != p for q in points
+        )
+        expected.append(not beaten)
+    assert front(a, b).tolist() == expected
+
+
+def test_a_strategy_that_cannot_keep_up_is_never_on_the_front(sweep):
+    frame = drawn("pareto", [sweep]).frame
+    slow = frame[frame["n_unstable"] > 0]
+    assert len(slow) and not slow["on_front"].any()
+    assert frame["on_front"].any()
+
+
+def test_the_curve_of_latencies_counts_tasks_without_an_answer(run):
+    frame = drawn("latency-cdf", [run]).frame
+    for label, curve in frame.groupby("strategy"):
+        tasks = run.tasks[run.tasks["strategy"] == label]
+        at = curve.iloc[::40]
+        shares = [(tasks["latency_s"] <= t).sum() / len(tasks) for t in at["latency_s"]]
+        assert at["share_answered"].tolist() == pytest.approx(shares)
+        assert curve["share_answered"].iloc[-1] == pytest.approx(tasks["latency_s"].notna().mean())
+
+
+def test_accuracy_in_bins_adds_up_to_the_run(run):
+    frame = drawn("accuracy", [run]).frame
+    label = "ecc_snn"
+    mine = frame[frame["strategy"] == label]
+    tasks = run.tasks[run.tasks["strategy"] == label]
+    n = [tasks["t_arrive_s"].between(a, b, inclusive="left").sum()
+         for a, b in zip(mine["t_start_s"], mine["t_end_s"], strict=True)]  # fmt: skip
+    total = np.nansum(mine["accuracy"] * n) / sum(n)
+    assert total == pytest.approx(run.summary[label]["accuracy"])
+    assert {10.0, 20.0, 30.0} <= set(mine["t_start_s"])  # bins end where phases do
+
+
+def test_energy_bars_end_at_the_total_with_its_interval(replications):
+    found = drawn("energy", [replications])
+    axes = found.figure.axes[0]
+    unit = re.search(r"\((\w+)\)", axes.get_xlabel())[1]
+    scale = {"J": 1.0, "mJ": 1e3}[unit]
+    for y, label in enumerate(("ecc_snn", "cloud_only")):
+        total = np.mean([r.summary[label]["energy_per_task_j"]["total"] for r in replications.runs])
+        ends = [p.get_x() + p.get_width() for p in axes.patches if round(p.get_y() + 0.35) == y]
+        assert max(ends) == pytest.approx(scale * total)
+    ecc = found.frame.iloc[0]
+    assert ecc["energy_per_task_j.total low"] < ecc["energy_per_task_j.total"]
+
+
+def test_queues_mark_what_cannot_keep_up(sweep):
+    slow = gather([sweep]).only(["cloud_only"], {LINK: "3 Mbit/s", THRESHOLD: "0.3"})
+    with paper():
+        figure = draw("queues", slow, Options()).figure
+    assert "*" in [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_a_heat_map_has_each_field_once_in_order(sweep):
+    found = drawn("heatmap", [sweep], metrics=("cur",), keys=(LINK, THRESHOLD))
+    panel = next(axes for axes in found.figure.axes if axes.get_title() == "ecc_snn")
+    below = next(axes for axes in found.figure.axes if axes.get_title() == "cloud_only")
+    assert [t.get_text() for t in below.get_xticklabels()] == ["3 Mbit/s", "20 Mbit/s"]
+    assert [t.get_text() for t in panel.get_yticklabels()] == ["0.3", "0.7"]
+    cells = sweep.cells[sweep.cells["strategy"] == "ecc_snn"].groupby([THRESHOLD, LINK])["cur"]
+    expected = [[100 * cells.get_group((t, b)).mean() for b in ("3 Mbit/s", "20 Mbit/s")]
+                for t in (0.3, 0.7)]  # fmt: skip
+    assert np.asarray(panel.images[0].get_array()) == pytest.approx(np.array(expected))
+
+
+def test_parallel_lines_cross_the_axes_at_their_values(sweep):
+    found = drawn("parallel", [sweep], metrics=("cur",))
+    lines = [line for line in found.figure.axes[0].lines if len(line.get_xdata()) == 3]
+    assert len(lines) == len(found.frame) == 8
+    highest = found.frame["cur"].max()
+    for line, row in zip(lines, found.frame.to_dict("records"), strict=True):
+        y = line.get_ydata()
+        assert y[0] == (row[LINK] == "20 Mbit/s")
+        assert y[1] == (row[THRESHOLD] == 0.7)
+        assert (y[2] == 1.0) == (row["cur"] == highest)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_cut_off_or_overlaps_the_legend(kind, run, sweep):
+    figure = drawn(kind, [sweep if kind in OF_SWEEPS else run]).figure
+    page = figure.bbox
+    for axes in figure.axes:
+        box = axes.get_tightbbox()
+        if box is not None:
+            assert page.x0 - 1 <= box.x0 and box.x1 <= page.x1 + 1
+            assert page.y0 - 1 <= box.y0 and box.y1 <= page.y1 + 1
+    for legend, axes in itertools.product(figure.legends, figure.axes):
+        assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["paretto"], "did you mean 'pareto'"),
+        (["pareto", "--metrics", "accuracy,latncy_s.mean"], "did you mean 'latency_s.mean'"),
+        (["pareto", "--metrics", "accuracy"], "expected two metrics, got 1"),
+        (["heatmap"], "expected two swept keys, got 0"),
+        (["heatmap", "--keys", "a,b"], "only a sweep has the key 'a'"),
+        (["pareto", "--formats", "jpg"], "expected a format"),
+        (["pareto", "--arms", "cloud_onyl"], "did you mean 'cloud_only'"),
+        (["pareto", "--where", "x"], "expected KEY=VALUE"),
+    ],
+)
+def test_mistakes_are_answered(arguments, says, run, tmp_path):
+    kind, *rest = arguments
+    result = CliRunner().invoke(cli, ["plot", kind, str(run.path), "-o", str(tmp_path), *rest])
+    assert result.exit_code == 2
+    assert says in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_writes_what_it_says(run, tmp_path):
+    target = tmp_path / "new" / "folder"
+    arguments = ["plot", "energy", str(run.path), "-o", str(target), "--width", "double"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in target.iterdir()) == [
+        f"energy.{end}" for end in ("csv", "pdf", "png", "svg")
+    ]
+    assert result.output.count("wrote") == 4
+
+
+def test_every_kind_has_its_module_and_too_many_lines_are_refused(sweep):
+    for kind in KINDS:
+        assert importlib.import_module(f"ecsim.report.plots.{kind.replace('-', '_')}").draw
+    with pytest.raises(UserError, match="choose with --arms"):
+        drawn("queues-over-time", [sweep])
