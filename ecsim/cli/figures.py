@@ -124,4 +124,17 @@ def table(
     click.echo(f"wrote {output}")
 
 
-COMMANDS = (plot, table)
+@click.command("explain-task")
+@click.argument("run")
+@click.argument("task_id", type=int, metavar="ID")
+@arms
+@root
+def explain_task(run: str, task_id: int, arms: tuple[str, ...], out: Path) -> None:
+    """Tell the story of task ID of RUN, stage by stage, under each strategy."""
+    from ecsim.records.store import load
+    from ecsim.report.story import story
+
+    click.echo(story(load(run, out), task_id, arms), nl=False)
+
+
+COMMANDS = (plot, table, explain_task)

@@ -54,12 +54,7 @@ class Quantity:
             return 100.0, "%"
         if not self.unit:
             return 1.0, ""
-        largest = max((abs(value) for value in values if value == value), default=0.0)
-        most = 1.0 if self.unit == "s" else 1e-9  # nobody reads kiloseconds
-        for factor, prefix in _PREFIXES:
-            if factor >= most and (largest * factor >= 1.0 or not largest):
-                return (factor, prefix + self.unit) if largest else (1.0, self.unit)
-        return _PREFIXES[-1][0], _PREFIXES[-1][1] + self.unit
+        return _scale(values, self.unit)
 
     def label(self, unit: str) -> str:
         """Give the axis label or table head for values in a unit."""
@@ -86,6 +81,26 @@ def quantity(metric: str) -> Quantity:
         is_share,
         group.startswith(_MORE_IS_BETTER[:2]) or metric in _MORE_IS_BETTER,
     )
+
+
+def prefixed(value: float, unit: str) -> str:
+    """Write a value with three significant digits and the prefix that shows it between 1 and 1000.
+
+    >>> prefixed(0.0211, "s"), prefixed(1.37e-6, "J"), prefixed(0.0, "s")
+    ('21.1 ms', '1.37 µJ', '0 s')
+    """
+    factor, shown = _scale([value], unit)
+    return f"{value * factor:.3g} {shown}"
+
+
+def _scale(values: Iterable[float], unit: str) -> tuple[float, str]:
+    largest = max((abs(value) for value in values if value == value), default=0.0)
+    if not largest:
+        return 1.0, unit
+    least = 1.0 if unit == "s" else 0.0  # nobody reads kiloseconds
+    fitting = [(f, p) for f, p in _PREFIXES if f >= least and largest * f >= 1.0]
+    factor, prefix = fitting[0] if fitting else _PREFIXES[-1]
+    return factor, prefix + unit
 
 
 def _in_words(metric: str) -> str:
