@@ -239,6 +239,29 @@ class Context:
             found = self._randoms[name] = self._streams(*name)
         return found
 
+    def inference_wait_s(self, node: str) -> float:
+        """Give how long an inference that joined the node's queue now would wait.
+
+        This and the next three look at the world as it stands, at no cost and without delay.
+        """
+        return self._places[node].inference.backlog_s()
+
+    def sending_wait_s(self, a: str, b: str) -> float:
+        """Give how long a message from `a` to `b` would wait on its way, by the queues of now."""
+        return sum(hop.channel.backlog_s() for hop in self._topology.route(a, b))
+
+    def transfer_s(self, a: str, b: str, size_bytes: float) -> float:
+        """Give how long the links from `a` to `b` would serialise the bytes at today's rates."""
+        return sum(8.0 * size_bytes / hop.bit_per_s for hop in self._topology.route(a, b))
+
+    def charge_ratio(self, node: str) -> float:
+        """Give the charge of the node's battery as a share of its capacity; 1 without one."""
+        for battery in self._world.batteries:
+            if battery.node.name == node:
+                battery.settle()
+                return battery.charge_j / battery.capacity_j
+        return 1.0
+
     def condition(self, name: Condition, node: str) -> conditions.Condition:
         """Give the condition of this name on a node."""
         found = self._conditions.get((name, node))

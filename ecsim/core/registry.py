@@ -69,6 +69,7 @@ _INDEX: dict[str, dict[str, str]] = {
         "ecc_snn": "ecsim.strategies.ecc_snn:EccSnn",
         "edge_only": "ecsim.strategies.edge_only:EdgeOnly",
         "cloud_only": "ecsim.strategies.cloud_only:CloudOnly",
+        "learned": "ecsim.strategies.learned:Learned",
         "random_offload": "ecsim.strategies.random_offload:RandomOffload",
     },
 }

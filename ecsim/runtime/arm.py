@@ -132,11 +132,7 @@ class Arm:
         world, system = self._world, self._system
         vectorised = self._vectorised()
         if vectorised is None:
-            self._start_background()
-            arrive = self._mortals.guard(
-                self._arrive if self._tracing is None else self._arrive_traced
-            )
-            world.feed(system.timed_tasks(), arrive)
+            self._start()
         else:
             vectorised.serve()
         window = MeterWindow(world)
@@ -223,6 +219,12 @@ class Arm:
         for plan in self._system.links:
             topology.connect(plan.near, plan.far, plan.link)
         return topology
+
+    def _start(self) -> None:
+        """Let background flows begin and tasks arrive."""
+        self._start_background()
+        arrive = self._arrive if self._tracing is None else self._arrive_traced
+        self._world.feed(self._system.timed_tasks(), self._mortals.guard(arrive))
 
     def _start_background(self) -> None:
         context = self._context if self._tracing is None else self._tracing.context

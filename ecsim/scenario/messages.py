@@ -27,6 +27,7 @@ _EXPECTED = {
     "mapping_type": "a mapping of keys",
     "dataclass_type": "a mapping of keys",
     "none_required": "nothing",
+    "unexpected_keyword_argument": "no key of this name",
     "literal_error": "{expected}",
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
