@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge, Gt
 
 from ecsim.core.types import IntArray
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
+from ecsim.learning.effort import Effort
 
 if TYPE_CHECKING:
     from ecsim.models.incremental import IncrementalNet
@@ -25,19 +25,8 @@ class CloudTraining:
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Params:
-        """Length and step size.
-
-        Attributes
-        ----------
-        epochs, batch_size : passes over the pool and samples per step.
-        lr, weight_decay : of Adam; the learning rate falls to 0 along a cosine.
-        """
-
-        epochs: Annotated[int, Ge(1)] = 10
-        batch_size: Annotated[int, Ge(2)] = 32
-        lr: Annotated[float, Gt(0)] = 2e-3
-        weight_decay: Annotated[float, Ge(0)] = 5e-4
+    class Params(Effort):
+        """Length and step size."""
 
     def __init__(self, params: Params):
         self.params = params
@@ -58,18 +47,16 @@ class CloudTraining:
         """
         from torch.nn import functional as F
 
-        from ecsim.learning.training import Effort, batch_mode, train
+        from ecsim.learning.training import batch_mode, train
 
-        p = self.params
         compute.put(net)
         batch_mode(net, len(labels))
         x, y = compute.tensor(images), compute.tensor(columns_of(net.classes, labels))
-        effort = Effort(p.epochs, p.batch_size, p.lr, p.weight_decay)
         loss = train(
             net.parameters(),
             lambda i: F.cross_entropy(net(x[i]).float(), y[i]),
             len(labels),
-            effort,
+            self.params,
             seed,
             compute,
         )

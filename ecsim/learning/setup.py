@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt
 from ecsim.core.types import IntArray
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
+from ecsim.learning.effort import Effort
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +33,7 @@ class JointDistillation:
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Params:
+    class Params(Effort):
         """Weights of the loss terms, length and step size.
 
         Attributes
@@ -40,17 +41,11 @@ class JointDistillation:
         logit_weight : lambda_1 of Eq. 8.
         temperature : T of the softened logits.
         align_weight : lambda_2 of Eq. 10; 0 leaves the term out.
-        epochs, batch_size : passes over the base samples and samples per step.
-        lr, weight_decay : of Adam; the learning rate falls to 0 along a cosine.
         """
 
         logit_weight: Annotated[float, Ge(0)] = 0.5
         temperature: Annotated[float, Gt(0)] = 3.0
         align_weight: Annotated[float, Ge(0)] = 0.0
-        epochs: Annotated[int, Ge(1)] = 10
-        batch_size: Annotated[int, Ge(2)] = 32
-        lr: Annotated[float, Gt(0)] = 2e-3
-        weight_decay: Annotated[float, Ge(0)] = 5e-4
 
     def __init__(self, params: Params):
         self.params = params
@@ -79,7 +74,7 @@ class JointDistillation:
 
         from ecsim.learning.alignment import Alignment
         from ecsim.learning.losses import logit_loss
-        from ecsim.learning.training import Effort, batch_mode, train
+        from ecsim.learning.training import batch_mode, train
 
         p = self.params
         compute.put(net)
@@ -103,9 +98,8 @@ class JointDistillation:
         parameters = list(net.parameters())
         if alignment is not None:
             parameters += alignment.module.parameters()
-        effort = Effort(p.epochs, p.batch_size, p.lr, p.weight_decay)
         with alignment.watching() if alignment is not None else _nothing():
-            loss = train(parameters, loss_of, len(labels), effort, seed, compute)
+            loss = train(parameters, loss_of, len(labels), p, seed, compute)
         net.cpu().eval()
         teacher.cpu()
         return {"loss": loss}

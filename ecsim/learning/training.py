@@ -4,35 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from ecsim.core.errors import UserError
 from ecsim.learning.compute import Compute
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How long and how hard to train.
-
-    Attributes
-    ----------
-    epochs : passes over the samples.
-    batch_size : samples per step. A last batch of one sample joins the one before it.
-    lr : initial learning rate of Adam; it falls to 0 over the steps along a cosine.
-    weight_decay : L2 penalty of Adam.
-    """
-
-    epochs: int
-    batch_size: int
-    lr: float = 1e-3
-    weight_decay: float = 5e-4
-
-    def steps(self, n: int) -> int:
-        """Give the number of mini-batches for `n` samples over all epochs."""
-        return self.epochs * len(_sizes(n, self.batch_size))
+from ecsim.learning.effort import Effort
 
 
 def train(
@@ -57,7 +35,7 @@ def train(
     UserError : when the loss is no longer a number.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    sizes = _sizes(n, effort.batch_size)
+    sizes = effort.sizes(n)
     order = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(trained, lr=effort.lr, weight_decay=effort.weight_decay)
     annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, effort.steps(n))
@@ -89,10 +67,3 @@ def batch_mode(net: nn.Module, n: int) -> None:
         for module in net.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
-
-
-def _sizes(n: int, batch_size: int) -> list[int]:
-    whole, rest = divmod(n, batch_size)
-    if rest == 1 and whole:
-        return [batch_size] * (whole - 1) + [batch_size + 1]
-    return [batch_size] * whole + ([rest] if rest else [])

@@ -15,6 +15,7 @@ from ecsim.core.randomness import derive_seed
 from ecsim.core.types import Batch, ModelRef, Plan, Samples, Work
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
+from ecsim.learning.effort import Effort
 from ecsim.learning.keys import Architecture, content_key
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class SelfDistillation:
     """
 
     @dataclass(frozen=True, kw_only=True)
-    class Params:
+    class Params(Effort):
         """Weights of the loss terms, length and step size.
 
         Attributes
@@ -63,8 +64,6 @@ class SelfDistillation:
         logit_weight : lambda_1 of L_new, the weight of the cloud's softened logits.
         logit_temperature : T of these (chosen on validation; the paper gives none).
         min_support : distinct samples of a class before it is learned.
-        epochs, batch_size : passes over the buffer and samples per step.
-        lr, weight_decay : of Adam; the learning rate falls to 0 along a cosine.
         """
 
         old_weight: Annotated[float, Ge(0)] = 0.5
@@ -75,19 +74,16 @@ class SelfDistillation:
         epochs: Annotated[int, Ge(1)] = 20
         batch_size: Annotated[int, Ge(2)] = 16
         lr: Annotated[float, Gt(0)] = 1e-3
-        weight_decay: Annotated[float, Ge(0)] = 5e-4
 
     def __init__(
         self, params: Params, architecture: Architecture, train_seed: int, compute: Compute
     ):
-        from ecsim.learning.training import Effort
         from ecsim.models.work import dense_macs
 
         self.params = params
         self._compute = compute
         self._architecture = architecture
         self._train_seed = train_seed
-        self._effort = Effort(params.epochs, params.batch_size, params.lr, params.weight_decay)
         probe = architecture.build(((0,),))
         self._feature_dim = cast(int, probe.backbone.feature_dim)
         # a linear head costs one MAC per weight, so that heads can be added on paper
@@ -128,7 +124,7 @@ class SelfDistillation:
         old = self._backbone_macs + self._feature_dim * n_old if self.params.old_weight else 0.0
         return Work(
             macs=n * (3 * self.params.epochs * forward + old),
-            steps=self._effort.steps(n),
+            steps=self.params.steps(n),
             is_training=True,
         )
 
@@ -174,6 +170,6 @@ class SelfDistillation:
             return loss
 
         batch_mode(child, len(labels))
-        loss = train(child.parameters(), loss_of, len(labels), self._effort, seed, compute)
+        loss = train(child.parameters(), loss_of, len(labels), p, seed, compute)
         child.requires_grad_(True).cpu().eval()
         return child, {"loss": loss, "n_samples": float(len(labels))}

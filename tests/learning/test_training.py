@@ -5,7 +5,8 @@ from torch import nn
 
 from ecsim.core.errors import UserError
 from ecsim.learning.compute import Compute
-from ecsim.learning.training import Effort, batch_mode, train
+from ecsim.learning.effort import Effort
+from ecsim.learning.training import batch_mode, train
 
 
 def batches(n, effort, seed=0):
