@@ -64,6 +64,8 @@ def show(run: str, out: Path, as_json: bool) -> None:
     assumed = [name for name, constant in manifest["constants"].items() if constant["assumed"]]
     if assumed:
         click.echo(f"assumed constants: {', '.join(assumed)}")
+    for warning in manifest["warnings"]:
+        click.echo(f"note: {warning}")
     for entry in manifest["assertions"]:
         click.echo(f"assertion {'holds' if entry['holds'] else 'is FALSE'}: {entry['values']}")
 

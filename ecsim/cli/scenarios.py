@@ -79,12 +79,12 @@ def explain(
     from functools import partial
 
     from ecsim.cli.console import console, table
-    from ecsim.runtime.lookup import source_of
+    from ecsim.runtime.lookup import costs_of, source_of
     from ecsim.scenario.explain import explain as rows_of
 
     loaded = _load(file, overrides, plugins)
     own = loaded.scenario.cards.path if loaded.scenario.cards else None
-    rows = rows_of(loaded, key, partial(source_of, file=own))
+    rows = rows_of(loaded, key, partial(source_of, file=own, costs=costs_of(loaded)))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return

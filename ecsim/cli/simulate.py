@@ -105,6 +105,8 @@ def run(
         click.echo(to_json(finished.summary), nl=False)
     elif not quiet:
         terminal.show(finished.summary, console())
+        for warning in finished.manifest["warnings"]:
+            click.echo(f"note: {warning}")
         click.echo(f"run written to {finished.path}")
         for figure in finished.figures.values():
             click.echo(f"figure {figure} (and .pdf)")

@@ -14,7 +14,8 @@ Time: see `rates`. Energy, by boundary:
     ``device`` and the device's share of the computer around it, times the power usage
     effectiveness (`pue`): what the plug delivers.
 
-A radio transfer costs ``(slope x rate + base power) x time`` in every boundary.
+A radio has one figure, the device's: a transfer costs ``(slope x rate + base power) x time`` in
+every boundary; ``op`` and ``op_memory`` have no tail, as they have no idle power.
 """
 
 from __future__ import annotations
@@ -54,17 +55,20 @@ class Counted:
         Raises `UserError` when the card has no energy for the boundary.
         """
         self._check(card)
-        seconds, basis = self._seconds(card)
+        seconds, basis, used = self._seconds(card)
         if card.calibration is not None:
-            seconds, basis = rates.calibrated(card, seconds), "calibrated"
+            # its rate stays, for what lists no operations
+            seconds, basis = rates.calibrated(card, seconds), rates.basis_of(card.calibration)
         idle_w, busy_w = self._powers(card)
+        used += self._energies(card)
         return EngineCost(
             price=self._price(card, seconds, busy_w),
             idle_w=idle_w,
             can_train=card.can_train,
             busy_w=busy_w,
-            batch_fixed=card.get("batch_fixed", 0.0),
+            batch_fixed=card["batch_fixed"] if "batch_fixed" in card.constants else None,
             basis=basis,
+            assumed=tuple(name for name in card.assumed if name in used),
         )
 
     def link(
@@ -77,6 +81,7 @@ class Counted:
         latency_s: float | None = None,
     ) -> LinkCost:
         """Price transfers with the card's power law at the rate in force."""
+        tail_w = card.get("tail_power", 0.0) if self._has_power else 0.0
         up = card["up_rate"] if up_bit_per_s is None else up_bit_per_s
         down = card["down_rate"] if down_bit_per_s is None else down_bit_per_s
         return LinkCost(
@@ -91,15 +96,25 @@ class Counted:
             promotion_s=card.get("promotion_time", 0.0),
             promotion_w=card.get("promotion_power", 0.0),
             tail_s=card.get("tail_time", 0.0),
-            tail_w=card.get("tail_power", 0.0),
+            tail_w=tail_w,
         )
 
-    def _seconds(self, card: Card) -> tuple[rates.Seconds, str]:
-        return rates.counted(card), "effective rates, uncalibrated"
+    def _seconds(self, card: Card) -> tuple[rates.Seconds, str, tuple[str, ...]]:
+        """Give seconds of work, where they come from, and the constants behind them."""
+        used = ("macs_per_s", "sops_per_s", "overhead")
+        return rates.counted(card), "effective rates, uncalibrated", used
 
     @property
     def _has_power(self) -> bool:
         return self.boundary in ("device", "wall")
+
+    def _energies(self, card: Card) -> tuple[str, ...]:
+        """Give the constants of the card behind its joules."""
+        if not self._has_power:
+            return ()
+        used = ("idle_power", "active_power", "joules_per_sop", "joules_per_mac")
+        around = ("pue", "host_idle_power", "host_active_power")
+        return used + around if self.boundary == "wall" else used
 
     def _check(self, card: Card) -> None:
         if not self._has_power:
@@ -166,7 +181,8 @@ class Roofline(Counted):
     A lower bound on time, labelled uncalibrated; devices without both roofs go by counted rates.
     """
 
-    def _seconds(self, card: Card) -> tuple[rates.Seconds, str]:
+    def _seconds(self, card: Card) -> tuple[rates.Seconds, str, tuple[str, ...]]:
         if not rates.has_roofline(card):
             return super()._seconds(card)
-        return rates.roofline(card), "roofline, uncalibrated"
+        used = ("peak_macs_per_s", "memory_rate", "overhead")
+        return rates.roofline(card), "roofline, uncalibrated", used

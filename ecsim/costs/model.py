@@ -19,28 +19,35 @@ class EngineCost:
     price : gives (seconds, marginal joules) of a piece of work.
     idle_w : the power it draws whether it works or not, accounted apart from the tasks.
     busy_w : what it draws beyond that while it serves.
-    batch_fixed : share of one sample's seconds that a batch pays once, see `batch_s`.
-    basis : where the seconds come from: "card (uncalibrated)", "calibrated", …
+    batch_fixed : share of one sample's seconds that a batch pays once, see `batch_s`; None where
+        the card says nothing of batches.
+    basis : where the seconds come from: "calibrated", "roofline, uncalibrated", …
+    assumed : names of the guesses among the constants behind the prices.
     """
 
     price: Callable[[Work], tuple[float, float]]
     idle_w: float = 0.0
     can_train: bool = False
     busy_w: float = 0.0
-    batch_fixed: float = 0.0
+    batch_fixed: float | None = None
     basis: str = ""
+    assumed: tuple[str, ...] = ()
 
     def batch_s(self, n: int, one_s: float) -> float:
         """Give the seconds of a batch of n samples that take `one_s` alone.
 
         ``one_s (f + (1 - f) n)``, with f = `batch_fixed`: launching and reading the weights are
-        paid once, arithmetic by every sample. Own model; joules are `busy_w` times it.
+        paid once, arithmetic by every sample. Own model; f = 0 where the card does not say.
         """
-        return one_s * (self.batch_fixed + (1.0 - self.batch_fixed) * n)
+        fixed = self.batch_fixed or 0.0
+        return one_s * (fixed + (1.0 - fixed) * n)
 
-    def batch_j(self, n: int, one_s: float) -> float:
-        """Give the marginal joules of that batch."""
-        return self.busy_w * self.batch_s(n, one_s)
+    def batch_j(self, n: int, one_j: float) -> float:
+        """Give the marginal joules of a batch of n samples that take `one_j` alone.
+
+        Power over time where the device draws `busy_w`; joules per operation are n times one's.
+        """
+        return self.batch_s(n, one_j) if self.busy_w > 0.0 else n * one_j
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Published:
         def price(work: Work) -> tuple[float, float]:
             return (0.0, 0.0) if work.is_training else inference
 
-        return EngineCost(price=price, can_train=True)
+        return EngineCost(price=price, can_train=True, basis="published table")
 
     def link(
         self,

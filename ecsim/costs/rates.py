@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ecsim.core.types import Operations, Work
+from ecsim.costs.calibration import Calibration
 from ecsim.costs.cards import Card
 
 Seconds: TypeAlias = Callable[[Work], float]
@@ -49,23 +50,37 @@ def has_roofline(card: Card) -> bool:
     return "peak_macs_per_s" in card.constants and "memory_rate" in card.constants
 
 
+def basis_of(calibration: Calibration) -> str:
+    """Say what a calibrated card prices work by, first what is tried first."""
+    if not calibration.table:
+        return "calibrated model"
+    return "calibrated: measured table, else model"
+
+
 def calibrated(card: Card, otherwise: Seconds) -> Seconds:
     """Give the seconds of work by the card's own measurements.
 
-    Work whose operations nobody listed (trainings, predictions of a user) goes by `otherwise`.
+    A training takes its MACs at the rate of the forward pass whose operations it lists: forward
+    and backward passes are counted in its MACs, and are dense work of the same layers. Measured
+    one sample at a time, this takes no profit of a mini-batch. Work whose operations nobody
+    listed (predictions of a user) goes by `otherwise`.
     """
     calibration = card.calibration
     assert calibration is not None
-    known: dict[Operations, float] = {}
+    known: dict[Operations, tuple[float, float]] = {}
 
     def seconds(work: Work) -> float:
         operations = work.operations
-        if operations is None or work.is_training:
+        if operations is None:
             return otherwise(work)
         found = known.get(operations)
         if found is None:
-            found = sum(map(calibration.time_s, operations.rows))
+            macs = sum(row.calls * row.macs for row in operations.rows)
+            found = sum(map(calibration.time_s, operations.rows)), macs
             known[operations] = found
-        return found
+        forward_s, macs = found
+        if not work.is_training:
+            return forward_s
+        return forward_s * work.macs / macs if macs else otherwise(work)
 
     return seconds

@@ -78,6 +78,7 @@ class SelfDistillation:
     def __init__(
         self, params: Params, architecture: Architecture, train_seed: int, compute: Compute
     ):
+        from ecsim.models.calls import operations_of
         from ecsim.models.work import dense_macs
 
         self.params = params
@@ -87,6 +88,7 @@ class SelfDistillation:
         probe = architecture.build(((0,),))
         self._feature_dim = cast(int, probe.backbone.feature_dim)
         # a linear head costs one MAC per weight, so that heads can be added on paper
+        self._operations = operations_of(probe, architecture.in_shape)
         self._backbone_macs = dense_macs(probe, architecture.in_shape) - self._feature_dim
 
     def plan(self, parent: ModelRef, batch: Batch) -> Plan | None:
@@ -118,7 +120,8 @@ class SelfDistillation:
         """Count a training: dense float work, whatever the spikes.
 
         Each sample of each epoch costs a forward pass over all time-steps and about twice that
-        for the backward pass through time; the old model runs once on each sample.
+        for the backward pass through time; the old model runs once on each sample. Listed are
+        the operations of one forward pass, at whose rate a calibrated device does them all.
         """
         forward = self._backbone_macs + self._feature_dim * n_all
         old = self._backbone_macs + self._feature_dim * n_old if self.params.old_weight else 0.0
@@ -126,6 +129,7 @@ class SelfDistillation:
             macs=n * (3 * self.params.epochs * forward + old),
             steps=self.params.steps(n),
             is_training=True,
+            operations=self._operations,
         )
 
     def fit(

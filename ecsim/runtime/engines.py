@@ -1,30 +1,36 @@
-"""Engines as a scenario describes them, and prices at a node's operating point."""
+"""Engines as a scenario describes them, prices at a node's operating point, and their bases."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
+from ecsim.core.errors import UserError
 from ecsim.core.types import Work
+from ecsim.costs.cards import Card
 from ecsim.costs.model import EngineCost
 from ecsim.kernel import Engine, World
-from ecsim.kernel.batching import Batcher, curve
+from ecsim.kernel.batching import Batcher, Curve, curve
 from ecsim.kernel.disciplines import Ranks
 from ecsim.kernel.sharing import SharingServer
 from ecsim.kernel.station import Station
-from ecsim.scenario.engine import Serving
+from ecsim.scenario.engine import Batch, Serving
+from ecsim.scenario.topology import member_of
 
 
 def make_engine(world: World, node: str, cost: EngineCost, serving: Serving) -> Engine:
     """Give a node's inference engine: a reservation server where that suffices."""
     base = (world, node, "inference", serving.servers, cost.idle_w, cost.can_train)
     if serving.batch is not None:
-        batch = serving.batch
+        latency, energy = _batch_curves(serving.batch, cost)
         return Batcher(
             *base,
-            max_size=batch.max,
-            timeout_s=batch.timeout,
-            latency=curve(batch.latency),
-            energy=curve(batch.energy) if batch.energy else None,
+            max_size=serving.batch.max,
+            timeout_s=serving.batch.timeout,
+            latency=latency,
+            energy=energy,
             capacity=serving.capacity,
         )
     if serving.discipline == "sharing":
@@ -37,6 +43,64 @@ def make_engine(world: World, node: str, cost: EngineCost, serving: Serving) -> 
         ranks=Ranks(**serving.ranks),
         capacity=serving.capacity,
     )
+
+
+def _batch_curves(batch: Batch, cost: EngineCost) -> tuple[Curve, Curve | None]:
+    """Give time and energy of a batch: the scenario's curves where it has them, else the card's."""
+    latency = curve(batch.latency) if batch.latency else partial(cost.batch_s, one_s=1.0)
+    if batch.energy:
+        return latency, curve(batch.energy)
+    return latency, None if cost.busy_w > 0.0 else partial(cost.batch_j, one_j=1.0)
+
+
+def bases(engines: Iterable[tuple[str, str, EngineCost]]) -> dict[str, dict[str, Any]]:
+    """Say by card what the engines' seconds rest on.
+
+    Parameters
+    ----------
+    engines : the nodes' and their hosts': node, card, prices.
+
+    Returns
+    -------
+    dict
+        by card: `basis`; `assumed`, the names of the guesses behind its prices; `nodes`, the
+        groups of nodes that have it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for node, card, cost in engines:
+        group = (member_of(node) or (node, 0))[0]
+        entry = {"basis": cost.basis, "assumed": list(cost.assumed), "nodes": []}
+        nodes = found.setdefault(card, entry)["nodes"]
+        if group not in nodes:
+            nodes.append(group)
+    return found
+
+
+def basis_warnings(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say which cards' prices are not measured, or rest on guesses."""
+    texts = []
+    for card, entry in found.items():
+        assumed = f"assumed {', '.join(entry['assumed'])}" if entry["assumed"] else ""
+        what = entry["basis"] if "uncalibrated" in entry["basis"] else ""
+        if what or assumed:
+            texts.append(f"device card {card}: {'; '.join(filter(None, (what, assumed)))}")
+    return texts
+
+
+def with_batches(cost: EngineCost, card: Card, serving: Serving) -> EngineCost:
+    """Give the prices with the guess behind the card's batches, where those count, among `assumed`.
+
+    Raises `UserError` when batches have no curve, neither the scenario's nor the card's.
+    """
+    if serving.batch is None or serving.batch.latency is not None:
+        return cost
+    if cost.batch_fixed is None:
+        raise UserError(
+            f"expected a batch.latency: the card {card.name} has no batch_fixed to take it from"
+        )
+    if card.constants["batch_fixed"].assumed:
+        return replace(cost, assumed=(*cost.assumed, "batch_fixed"))
+    return cost
 
 
 def at_operating_point(cost: EngineCost, serving: Serving) -> EngineCost:

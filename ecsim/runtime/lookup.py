@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
+from ecsim.core import registry
+from ecsim.core.errors import UserError
 from ecsim.costs.cards import all_cards, cards, user_cards
+from ecsim.costs.model import CostModel
 from ecsim.records.metrics import METRICS
 from ecsim.scenario.load import Loaded
 from ecsim.scenario.lookup import RegistryLookup
@@ -53,17 +57,35 @@ def constants_used(loaded: Loaded) -> dict[str, dict[str, object]]:
     return used
 
 
-def source_of(path: tuple[str | int, ...], value: object, file: Path | None = None) -> str:
+def costs_of(loaded: Loaded) -> CostModel:
+    """Give the scenario's cost model."""
+    scenario = loaded.scenario
+    make = registry.resolve("costs", scenario.costs.name)
+    model: CostModel = make(scenario.costs.params, scenario.energy.boundary)
+    return model
+
+
+def source_of(
+    path: tuple[str | int, ...],
+    value: object,
+    file: Path | None = None,
+    costs: CostModel | None = None,
+) -> str:
     """Say where the figures behind a card's name come from; empty for anything else.
 
-    `file` is that of the scenario's own cards.
+    `file` is that of the scenario's own cards; with `costs` it begins with the basis of a device's
+    seconds.
     """
     kinds = {"card": ("devices", "links"), "host": ("devices",), "table": ("published",)}
     for kind in kinds.get(str(path[-1]), ()):
         own = file if kind in ("devices", "links") else None
         card = all_cards(kind, own).get(str(value))
         if card is not None:
-            return "; ".join(
+            basis = ""
+            if costs is not None and kind == "devices":
+                with suppress(UserError):  # a card that lacks a figure: validation says which
+                    basis = f"seconds: {costs.engine(card, str(path[-2])).basis}; "
+            return basis + "; ".join(
                 f"{name} {constant.text}{' (assumed)' if constant.assumed else ''}: "
                 f"{constant.source}"
                 for name, constant in card.constants.items()

@@ -25,6 +25,8 @@ from ecsim.scenario import network, topology
 from ecsim.scenario.load import Loaded
 from ecsim.scenario.schema import Scenario
 
+POWER_LAW = ("up_slope", "down_slope", "base_power")
+
 
 @dataclass(frozen=True, slots=True)
 class LinkPlan:
@@ -151,10 +153,16 @@ def _loss(entry: network.Loss) -> dict[str, Any]:
 
 
 def link_warnings(scenario: Scenario, table: Mapping[str, Card]) -> list[str]:
-    """Say which power laws are used beyond the rates for which they were measured."""
+    """Say which power laws are used beyond what they were measured for: rates, or a boundary."""
     found: list[str] = []
+    boundary = scenario.energy.boundary
     for entry in scenario.topology.links:
         card = table[entry.card]
+        if boundary != "device" and any(card[name] for name in POWER_LAW):
+            found.append(
+                f"link card {card.name}: its energy is the device's radio's, beside engines at the "
+                f"boundary {boundary}; a radio has no other figure"
+            )
         for way, limit in (("uplink", "up_valid_to"), ("downlink", "down_valid_to")):
             if limit not in card.constants:
                 continue

@@ -160,6 +160,7 @@ def _manifest(
         "assertions": check_assertions(loaded, summary),
         "boundary": system.costs.boundary,
         "constants": constants_used(loaded),
+        "cost_bases": system.bases,
         "warnings": system.warnings,
         "horizon_s": system.horizon_s,
         "warmup_s": scenario.run.warmup,

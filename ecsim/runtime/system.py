@@ -28,7 +28,8 @@ from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture
 from ecsim.learning.versions import VersionStore
 from ecsim.learning.weights import file_digest
-from ecsim.runtime.engines import at_operating_point
+from ecsim.runtime.engines import at_operating_point, bases, basis_warnings, with_batches
+from ecsim.runtime.lookup import costs_of
 from ecsim.runtime.network import LinkPlan, link_plans, link_warnings
 from ecsim.runtime.progress import Progress
 from ecsim.scenario.engine import Serving
@@ -47,7 +48,7 @@ _MOST_TASKS = 1e9
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """A node to be: its name, tier, prices, service, and the jobs of its other tenants."""
+    """A node to be: name, tier, prices, service, jobs of its other tenants, and its cards."""
 
     name: str
     tier: str
@@ -55,6 +56,8 @@ class NodePlan:
     host: EngineCost | None
     serving: Serving
     background: tuple[float, float] | None = None
+    card: str | None = None
+    host_card: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,18 @@ class System:
         """What a reader of the run's figures should know about the constants behind them."""
         if self.scenario.costs.name == "published":
             return []  # the links' cards play no part
-        return link_warnings(self.scenario, _cards(self.scenario, "links"))
+        found = link_warnings(self.scenario, _cards(self.scenario, "links"))
+        return basis_warnings(self.bases) + found
+
+    @cached_property
+    def bases(self) -> dict[str, dict[str, Any]]:
+        """What the engines' seconds rest on, by device card, see `runtime.engines.bases`."""
+        return bases(
+            (plan.name, card, cost)
+            for plan in self.nodes
+            for card, cost in ((plan.card, plan.inference), (plan.host_card, plan.host))
+            if cost is not None and card is not None
+        )
 
     @cached_property
     def horizon_s(self) -> float:
@@ -204,9 +218,7 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         schedule = make_schedule(scenario.stream.schedule.params, data.n_classes, order % (1 << 32))
     with _at(loaded, ("data", "pools")):
         pools = _pools(scenario, data)
-    costs: CostModel = registry.resolve("costs", scenario.costs.name)(
-        scenario.costs.params, scenario.energy.boundary
-    )
+    costs = costs_of(loaded)
     compute = Compute(scenario.compute.device, scenario.compute.threads, scenario.compute.precision)
     versions = VersionStore(cache, progress.training)
     models = _Models(loaded, data, pools, schedule, compute, versions)
@@ -440,7 +452,7 @@ def _nodes(loaded: Loaded, costs: CostModel) -> Iterator[NodePlan]:
         card = devices[node.card]
         group = (member_of(name) or (name, 0))[0]
         with _at(loaded, ("topology", "nodes", group, "card")):
-            inference = costs.engine(card, node.tier)
+            inference = with_batches(costs.engine(card, node.tier), card, node)
         host_card = node.host or (None if inference.can_train else card.host)
         host = costs.engine(devices[host_card], node.tier) if host_card else None
         yield NodePlan(
@@ -450,6 +462,8 @@ def _nodes(loaded: Loaded, costs: CostModel) -> Iterator[NodePlan]:
             at_operating_point(host, node) if host else None,
             node,
             (node.background.rate, node.background.service) if node.background else None,
+            node.card,
+            host_card,
         )
 
 

@@ -39,12 +39,16 @@ class Batch(Section):
     timeout: Annotated[Seconds, Field(ge=0)] = Field(
         default=0.0, description="how long the first request of a smaller batch waits for more"
     )
-    latency: Curve = Field(
+    latency: Curve | None = Field(
+        default=None,
         description="time of a batch as [size, factor] pairs from [1, 1] on, in multiples of that "
-        "of one request; linear between and beyond them"
+        "of one request; linear between and beyond them; by default the card's: f + (1 - f) n "
+        "with f its constant batch_fixed",
     )
     energy: Curve | None = Field(
-        default=None, description="energy of a batch likewise; by default as its time"
+        default=None,
+        description="energy of a batch likewise; by default as its time, or n times that of one "
+        "where the energy boundary or the card counts joules per operation",
     )
 
 

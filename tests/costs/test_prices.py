@@ -90,4 +90,6 @@ def test_a_batch_pays_its_fixed_share_once():
     engine = Counted(CountedParams()).engine(DEVICES["rtx3090"], "cloud")
     assert engine.batch_s(1, 2.0) == 2.0
     assert engine.batch_s(11, 2.0) == pytest.approx(2.0 * (0.6 + 0.4 * 11))
-    assert engine.batch_j(1, 2.0) == pytest.approx(650.0)
+    assert engine.batch_j(11, 650.0) == pytest.approx(650.0 * (0.6 + 0.4 * 11))
+    arithmetic = Counted(CountedParams(), "op").engine(DEVICES["rtx3090"], "cloud")
+    assert arithmetic.batch_j(11, 2.0) == 22.0

@@ -55,7 +55,7 @@ def test_work_by_hand(data, tiny, parent):
     # 5 samples x (2 epochs x (forward 21 + backward 42) + old model once 18) = 5 x 144
     batch = answered(ids_of(data, c1=5), data)
     plan = learner(tiny, epochs=2, batch_size=2).plan(parent, batch)
-    assert plan.work == Work(macs=720.0, steps=4, is_training=True)
+    assert replace(plan.work, operations=None) == Work(macs=720.0, steps=4, is_training=True)
     without = learner(tiny, epochs=2, batch_size=2, old_weight=0.0).plan(parent, batch)
     assert without.work.macs == 630.0
 

@@ -1,6 +1,7 @@
 """Work per layer, attention included, and seconds of the operations of small networks."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from torch import nn
 
 import ecsim
 from ecsim.cli.main import cli
-from ecsim.core.types import Operation, Work
+from ecsim.core.types import Operation, Operations, Work
 from ecsim.costs.calibration import Calibration
-from ecsim.costs.cards import user_cards
+from ecsim.costs.cards import cards, user_cards
 from ecsim.costs.counted import Counted, CountedParams
 from ecsim.models import create
 from ecsim.models.calls import operations_of
@@ -159,6 +160,18 @@ def test_a_calibrated_card_prices_listed_operations_and_a_table_goes_first(tmp_p
     assert calibration.time_s(Operation("conv", "seen", 2, macs=1e6)) == 1.0
 
 
+def test_a_training_takes_its_macs_at_the_rate_of_its_network():
+    """1e6 MACs forward in 3 ms, so 5e6 MACs of a training in 15 ms, whatever the card's rate."""
+    calibration = Calibration("test", 0.1, {"conv": {"mac": 2e-9}, "other": {"call": 1e-3}})
+    card = replace(cards("devices")["raspberry_pi_4b"], calibration=calibration)
+    rows = Operation("conv", "a", 2, macs=0.5e6), Operation("relu", "b", 1)
+    training = Work(macs=5e6, steps=10, is_training=True, operations=Operations(rows))
+    engine = Counted(CountedParams()).engine(card, "edge")
+    assert engine.price(training)[0] == pytest.approx(15e-3)
+    unlisted = replace(training, operations=None)
+    assert engine.price(unlisted)[0] == pytest.approx(5e6 / 8e9 + 10 * 2e-3)
+
+
 @pytest.fixture(scope="module")
 def card():
     nets = {
@@ -179,7 +192,7 @@ def test_a_written_card_is_read_and_used_by_a_scenario(write_scenario, tmp_path,
     seconds, joules = engine.price(Work(macs=1e15, operations=operations))
     assert seconds == pytest.approx(sum(map(read.calibration.time_s, operations.rows)))
     assert joules == pytest.approx(6.0 * seconds)
-    assert engine.basis == "calibrated"
+    assert engine.basis == "calibrated model"
     nodes = {
         "cam": {"tier": "edge", "card": "this_host"},
         "cloud": {"tier": "cloud", "card": "rtx3090"},

@@ -127,7 +127,7 @@ def test_runs_repeat_and_books_balance_with_other_tenants(cloud):
         ({"level": {"speed": 0, "power": 1}}, "expected more than 0"),
         ({"order": ["inference", "background", "training"]}, "expected no order"),
         ({"discipline": "priority", "order": ["inference"]}, "expected an order of"),
-        ({"batch": {"max": 4}}, "missing"),
+        ({"card": "raspberry_pi_4b", "batch": {"max": 4}}, "has no batch_fixed"),
         ({"batch": {"max": 4, "latency": [[2, 1.0]]}}, "begin with"),
         ({"batch": {"max": 4, "latency": [[1, 1.0], [4, 0.5]]}}, "increase"),
         ({"batch": {"max": 4, "timeout": 5, "latency": [[1, 1.0]]}}, "without a unit"),
@@ -147,3 +147,42 @@ def test_mistakes_are_told_with_their_place(write_scenario, tmp_path, keys, mess
     assert message in str(problem)
     assert problem.path.startswith("topology.nodes.cloud")
     assert problem.line is not None
+
+
+def test_a_full_batch_by_hand_from_the_card(cloud):
+    """Eight at once on an RTX 3090: f = 0.6 is paid once, at 350 - 25 W; an own curve wins."""
+    one_s = 60 * (1e-3 + 1e9 / 3.9e12)  # the card's overhead and rate, slowed
+    batch = {"max": 8, "timeout": "30 s"}
+    card = cloud("card", batch=batch, **SLOW)
+    first = served(card).iloc[0]
+    assert first["cloud_service_s"] == pytest.approx(one_s * (0.6 + 0.4 * 8))
+    assert first["cloud_j"] == pytest.approx(325.0 * one_s * (0.6 + 0.4 * 8) / 8)
+    entry = card.manifest["cost_bases"]["rtx3090"]
+    assert entry["basis"] == "effective rates, uncalibrated"
+    assert entry["nodes"] == ["cloud"] and "batch_fixed" in entry["assumed"]
+    note = next(text for text in card.manifest["warnings"] if "rtx3090" in text)
+    assert "uncalibrated" in note and "batch_fixed" in note
+
+    own = cloud("own", batch=batch | {"latency": [[1, 1.0], [8, 2.0]]}, **SLOW)
+    assert served(own).iloc[0]["cloud_service_s"] == pytest.approx(one_s * 2.0)
+    assert "batch_fixed" not in own.manifest["cost_bases"]["rtx3090"]["assumed"]
+
+
+def test_a_batch_saves_no_arithmetic(write_scenario, tmp_path):
+    """At the boundary `op` eight requests cost eight times 1e9 MACs of 4.6 pJ, batched or not."""
+    batch = {"max": 8, "timeout": "30 s"}
+    nodes = {"cam": {"tier": "edge", "card": "darwin3"}, "cloud": CLOUD | {"batch": batch}}
+    links = [{"between": ["cam", "cloud"], "card": "lte_2012"}]
+    path = write_scenario(
+        topology={"nodes": nodes, "links": links},
+        strategies=CLOUD_ONLY,
+        energy={"boundary": "op"},
+    )
+    run = run_scenario(path, out=tmp_path / "runs")
+    assert served(run).iloc[0]["cloud_j"] == pytest.approx(4.6e-3)
+    assert any("lte_2012" in text and "boundary op" in text for text in run.manifest["warnings"])
+    # the transfer is the radio's, the tail after it is drawn by nobody
+    transfer_j = 480_000 / 5.85e6 * (438.39e-9 * 5.85e6 + 1.28804)
+    assert run.tasks["up_j"].max() == pytest.approx(transfer_j + 0.26 * 1.211)
+    radio = run.energy[(run.energy["component"] == "radio") & (run.energy["state"] == "tail")]
+    assert radio["joules"].sum() == 0.0 < radio["seconds"].sum()
