@@ -94,8 +94,7 @@ def _show(card: Card) -> None:
         shown.add_row(name, constant.text, assumed, constant.source)
     console().print(shown, markup=False)
     if card.calibration is not None:
-        error = card.calibration.held_out_error
-        click.echo(f"calibrated, held-out error {error:.1%}: {card.calibration.source}")
+        click.echo(f"calibrated, {card.calibration.text}: {card.calibration.source}")
 
 
 def _shape(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
@@ -104,8 +103,22 @@ def _shape(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     except ValueError:
         shape = ()
     if len(shape) != 3 or min(shape) < 1:
-        raise UserError(f"--shape: expected C,H,W such as 3,32,32, got {value!r}")
+        raise UserError(f"--{param.name}: expected C,H,W such as 3,32,32, got {value!r}")
     return shape
+
+
+def _networks(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str, dict[str, Any], tuple[int, ...]], ...]:
+    found = []
+    for value in values:
+        name, at, shape = value.partition("@")
+        if not at:
+            raise UserError(f"--network: expected MODEL[:SIZE]@C,H,W, got {value!r}")
+        model, _, size = name.partition(":")
+        given = {"size": size} if size else {}
+        found.append((value, model, given, _shape(ctx, param, shape)))
+    return tuple(found)
 
 
 def _settings(
@@ -199,6 +212,10 @@ def profile(
               help="Interleaved rounds that the medians are over.")  # fmt: skip
 @click.option("--idle-power", default=None, metavar="'2 W'", help="Measured idle power.")
 @click.option("--active-power", default=None, metavar="'6 W'", help="Measured power at work.")
+@click.option(
+    "--network", "networks", multiple=True, callback=_networks, metavar="MODEL[:SIZE]@C,H,W",
+    help="A model whose operations go to the table too, such as vgg:vgg9@3,32,32. Repeatable.",
+)  # fmt: skip
 @as_json
 def calibrate(
     output: Path,
@@ -206,14 +223,20 @@ def calibrate(
     rounds: int,
     idle_power: str | None,
     active_power: str | None,
+    networks: tuple[tuple[str, str, dict[str, Any], tuple[int, ...]], ...],
     as_json: bool,
 ) -> None:
-    """Measure this host (one thread, batch 1) and write a device card with its own error."""
+    """Measure this host (one thread, batch 1) and write a device card with its own errors.
+
+    Operations that stand in its measured table are priced by it, others by the fitted model.
+    """
     from ecsim.profiling.card import write_card
+    from ecsim.profiling.layers import build
 
     if output.exists():
         raise UserError(f"{output} exists already; name another file")
-    card = write_card(output, name, rounds, idle_power, active_power)
+    own = {text: (build(model, given, shape, 10), shape) for text, model, given, shape in networks}
+    card = write_card(output, name, rounds, idle_power, active_power, own)
     if as_json:
         click.echo(json.dumps(_card_data(card), indent=2))
         return

@@ -22,7 +22,7 @@ from typing import Any
 from ecsim.core.types import Operation
 
 FEATURES = ("call", "mac", "read", "written", "weight")
-_KEYS = ("source", "held_out_error", "held_out", "seconds", "table")
+_KEYS = ("source", "held_out_error", "held_out", "seconds", "table", "table_error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Calibration:
     held_out : that error of each such network.
     seconds : by kind of operation, then by feature, see `FEATURES`.
     table : by signature of a call.
+    table_error : mean relative error of the end-to-end time of networks whose operations all stand
+        in the table, in other rounds than those it was measured in; None without a table.
     """
 
     source: str
@@ -43,6 +45,16 @@ class Calibration:
     seconds: Mapping[str, Mapping[str, float]]
     held_out: Mapping[str, float] = field(default_factory=dict)
     table: Mapping[str, float] = field(default_factory=dict)
+    table_error: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The errors in words."""
+        model = f"held-out error {self.held_out_error:.1%}"
+        if not self.table:
+            return model
+        error = "not known" if self.table_error is None else f"{self.table_error:.1%}"
+        return f"{model}; table of {len(self.table)} operations, error {error}"
 
     def time_s(self, operation: Operation) -> float:
         """Give the seconds of all calls of an operation."""
@@ -78,12 +90,16 @@ class Calibration:
             _numbers(data.get(key, {}), key)
         error = data.get("held_out_error")
         _numbers({"held_out_error": error}, "calibration")
+        table_error = data.get("table_error")
+        if table_error is not None:
+            _numbers({"table_error": table_error}, "calibration")
         return cls(
             source=source,
             held_out_error=float(error),  # type: ignore[arg-type]  # checked above
             seconds=seconds,
             held_out=data.get("held_out", {}),
             table=data.get("table", {}),
+            table_error=None if table_error is None else float(table_error),
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -96,6 +112,7 @@ class Calibration:
         }
         if self.table:
             data["table"] = dict(self.table)
+            data["table_error"] = self.table_error
         return data
 
 

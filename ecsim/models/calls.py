@@ -19,7 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ecsim.core.types import Operation, Operations
 
 _DEPTHWISE_MACS = 4  # input channels per group at most, for a convolution to count as depthwise
-_FEW_PIXELS = 32  # below, a convolution mostly reads its weights
+# libraries choose other code for a convolution that mostly reads its weights, and again for one of
+# less pixels than a vector has lanes
+_FEW_PIXELS, _LEAST_PIXELS = 32, 16
 _CONV = ("convolution", "_convolution", "mkldnn_convolution")
 _PRODUCTS = {"addmm": 1, "mm": 0, "bmm": 0, "baddbmm": 1, "linear": 0}
 _POOLS = ("max_pool2d_with_indices", "avg_pool2d")
@@ -136,6 +138,8 @@ def _conv_kind(weight: Tensor, groups: int, pixels: float) -> str:
         return "conv_1x1"
     if weight.shape[1] <= _DEPTHWISE_MACS:
         return "conv_image"
+    if pixels < _LEAST_PIXELS:
+        return "conv_least_pixels"
     return "conv_few_pixels" if pixels <= _FEW_PIXELS else "conv"
 
 

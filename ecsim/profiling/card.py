@@ -17,36 +17,58 @@ from ecsim.core.errors import UserError
 from ecsim.costs.calibration import Calibration
 from ecsim.costs.cards import Card, user_cards
 from ecsim.profiling import fit
-from ecsim.profiling.networks import Nets, calibration_networks
-from ecsim.profiling.timing import Measured, measure
+from ecsim.profiling.networks import calibration_networks
+from ecsim.profiling.timing import Measured, Nets, measure_twice
 
 
 def calibrate(
-    rounds: int = 15, nets: Nets | None = None
+    rounds: int = 15, nets: Nets | None = None, own: Nets | None = None
 ) -> tuple[Calibration, dict[str, Measured]]:
-    """Measure networks on this host and fit the model on them all.
+    """Measure networks on this host, fit the model on them, and keep their operations as a table.
 
-    The held-out error is honest: every network in turn is left out of a fit of its own, and the
-    whole of its pass compared with what that fit expects.
+    The errors are honest. Of the model: every network in turn is left out of a fit of its own, and
+    the whole of its pass compared with what that fit expects. Of the table: whole passes are
+    compared in rounds other than those that it was measured in.
+
+    Parameters
+    ----------
+    nets : to fit on, by default `calibration_networks`.
+    own : other networks, whose operations go to the table alone; none enters the fit.
     """
-    measured = measure(nets or calibration_networks(), rounds)
+    fitted = nets or calibration_networks()
+    everything, again = measure_twice({**fitted, **(own or {})}, rounds)
+    measured = {name: everything[name] for name in fitted}
     source = f"ecsim calibrate, {datetime.date.today()}, {machine()}, one thread, one sample"
     held_out: dict[str, float] = {}
     for name, one in measured.items():
         others = {key: value for key, value in measured.items() if key != name}
         held_out |= fit.errors(fit.fit(others, source), {name: one})
     made = fit.fit(measured, source)
+    held_out |= fit.errors(made, {name: everything[name] for name in own or {}})
     error = sum(held_out.values()) / len(held_out)
-    return dataclasses.replace(made, held_out_error=error, held_out=held_out), measured
+    tabled = dataclasses.replace(made, table=fit.table(everything.values()))
+    table_errors = fit.errors(tabled, again)
+    made = dataclasses.replace(
+        tabled,
+        held_out_error=error,
+        held_out=held_out,
+        table_error=sum(table_errors.values()) / len(table_errors),
+    )
+    return made, measured
 
 
 def write_card(
-    path: Path, name: str, rounds: int, idle_power: str | None, active_power: str | None
+    path: Path,
+    name: str,
+    rounds: int,
+    idle_power: str | None,
+    active_power: str | None,
+    own: Nets | None = None,
 ) -> Card:
     """Calibrate this host and write its device card; give it as a scenario will read it."""
     if (idle_power is None) != (active_power is None):
         raise UserError("give both --idle-power and --active-power, or neither")
-    calibration, measured = calibrate(rounds)
+    calibration, measured = calibrate(rounds, own=own)
     data = {"devices": {name: card_data(calibration, measured, idle_power, active_power)}}
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     path.write_text(f"# {calibration.source}\n{text}", encoding="utf-8")

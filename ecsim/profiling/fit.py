@@ -49,12 +49,17 @@ def fit(measured: Mapping[str, Measured], source: str) -> Calibration:
     return Calibration(source, float("nan"), prices)
 
 
-def table(measured: Measured, between_s: float) -> dict[str, float]:
-    """Give the measured seconds of each call of a network, with what lies between two calls."""
-    return {
-        signature: max(0.0, seconds + between_s)
-        for signature, (_, seconds, _) in measured.by_signature().items()
-    }
+def table(measured: Iterable[Measured]) -> dict[str, float]:
+    """Give the measured seconds of each call, with what lies between two calls of its network.
+
+    A call that several networks make takes the mean over them.
+    """
+    found: dict[str, list[float]] = {}
+    for one in measured:
+        between_s = gap_s([one])
+        for signature, (_, seconds, _) in one.by_signature().items():
+            found.setdefault(signature, []).append(max(0.0, seconds + between_s))
+    return {signature: sum(values) / len(values) for signature, values in found.items()}
 
 
 def time_s(calibration: Calibration, measured: Measured) -> float:

@@ -28,12 +28,25 @@ def calibration_networks(seed: int = 0) -> Nets:
         for i, side in enumerate((16, 32, 56)):
             nets[f"residual {i}"] = (_chain(rng, side, _residual), (3, side, side))
         for i, (side, width) in enumerate(
-            ((3, 320), (4, 480), (6, 360), (2, 640), (8, 240), (3, 560), (5, 440))
+            (
+                (3, 320),
+                (4, 480),
+                (6, 360),
+                (2, 640),
+                (8, 240),
+                (3, 560),
+                (5, 440),
+                (1, 400),
+                (2, 280),
+                (4, 240),
+                (1, 600),
+                (2, 440),
+            )
         ):
             nets[f"wide {i}"] = (_wide(side, width), (3, side, side))
         for i, side in enumerate((12, 24, 40, 32)):
             nets[f"spiking {i}"] = (_Spiking(rng, side, steps=3 + i), (3, side, side))
-        for i, width in enumerate((200, 700, 1500)):
+        for i, width in enumerate((200, 400, 700, 1000, 1500, 2300, 3300)):
             layers = [nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, width // 2)]
             nets[f"perceptron {i}"] = (nn.Sequential(*layers, nn.ReLU(), nn.Linear(width // 2, 10)),
                                        (3, 8, 8))  # fmt: skip

@@ -45,9 +45,10 @@ class Measured:
         return {key: (call, total / n, n) for key, (call, total, n) in found.items()}
 
 
-def measure(
-    nets: Mapping[str, tuple[nn.Module, Sequence[int]]], rounds: int = 15
-) -> dict[str, Measured]:
+Nets = Mapping[str, tuple[nn.Module, Sequence[int]]]
+
+
+def measure(nets: Nets, rounds: int = 15) -> dict[str, Measured]:
     """Time every operation and the whole of each network.
 
     Parameters
@@ -55,12 +56,20 @@ def measure(
     nets : by name, a network and the shape of one sample.
     rounds : of which medians are taken; a first one, to warm up, is left out.
     """
+    return measure_twice(nets, rounds, 1)[0]
+
+
+def measure_twice(nets: Nets, rounds: int = 15, times: int = 2) -> list[dict[str, Measured]]:
+    """Time networks in two (or more) sets of `rounds` that take turns, to compare with each other.
+
+    The sets meet the same load of the machine, and have no measurement in common.
+    """
     samples = {name: sample_of(net, shape) for name, (net, shape) in nets.items()}
     calls: dict[str, list[Operation]] = {}
     timed: dict[str, list[list[float]]] = {name: [] for name in nets}
     whole: dict[str, list[float]] = {name: [] for name in nets}
     with one_thread():
-        for number in range(rounds + 1):
+        for number in range(rounds * times + 1):
             for name, (net, shape) in nets.items():
                 net.eval()
                 with torch.no_grad():
@@ -73,14 +82,17 @@ def measure(
                     calls[name] = found
                     timed[name].append(seconds)
                     whole[name].append(took)
-    return {
-        name: Measured(
-            tuple(calls[name]),
-            tuple(median(column) for column in zip(*timed[name], strict=True)),
-            median(whole[name]),
-        )
-        for name in nets
-    }
+    return [
+        {
+            name: Measured(
+                tuple(calls[name]),
+                tuple(median(column) for column in zip(*timed[name][i::times], strict=True)),
+                median(whole[name][i::times]),
+            )
+            for name in nets
+        }
+        for i in range(times)
+    ]
 
 
 def sample_of(net: nn.Module, shape: Sequence[int]) -> Tensor:

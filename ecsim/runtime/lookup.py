@@ -50,7 +50,7 @@ def constants_used(loaded: Loaded) -> dict[str, dict[str, object]]:
     for card in chosen:
         if card.calibration is not None:
             used[f"{card.name}.calibration"] = {
-                "value": f"held-out error {card.calibration.held_out_error:.1%}",
+                "value": card.calibration.text,
                 "source": card.calibration.source,
                 "assumed": False,
             }

@@ -192,7 +192,7 @@ def test_a_written_card_is_read_and_used_by_a_scenario(write_scenario, tmp_path,
     seconds, joules = engine.price(Work(macs=1e15, operations=operations))
     assert seconds == pytest.approx(sum(map(read.calibration.time_s, operations.rows)))
     assert joules == pytest.approx(6.0 * seconds)
-    assert engine.basis == "calibrated model"
+    assert engine.basis == "calibrated: measured table, else model"
     nodes = {
         "cam": {"tier": "edge", "card": "this_host"},
         "cloud": {"tier": "cloud", "card": "rtx3090"},
@@ -203,6 +203,41 @@ def test_a_written_card_is_read_and_used_by_a_scenario(write_scenario, tmp_path,
     )  # fmt: skip
     run = ecsim.run(scenario, out=tmp_path / "runs")
     assert "held-out error" in run.manifest["constants"]["this_host.calibration"]["value"]
+
+
+def test_a_card_holds_the_measured_table_and_its_error():
+    """Networks of one's own enter the table, not the fit; the table goes first."""
+    nets = {"net": (nn.Sequential(nn.Flatten(), nn.Linear(64, 9), nn.ReLU()), (1, 8, 8))}
+    own = {"own": (nn.Sequential(nn.Flatten(), nn.Linear(64, 33), nn.Tanh()), (1, 8, 8))}
+    made, measured = calibrate(3, nets | {"other": nets["net"]}, own)
+    assert set(measured) == {"net", "other"} and set(made.held_out) == {"net", "other", "own"}
+    called = operations_of(own["own"][0], (1, 8, 8)).rows
+    assert {row.signature for row in called} <= set(made.table)
+    for row in called:
+        assert made.time_s(row) == row.calls * made.table[row.signature]
+    assert made.table_error is not None and f"{made.table_error:.1%}" in made.text
+    read = Calibration.from_plain(made.to_plain())
+    assert read.table == made.table and read.table_error == made.table_error
+
+
+def test_a_table_makes_up_the_whole_pass_it_was_measured_in():
+    """Two calls of 3 and 1 ms and a pass of 5 ms: half a millisecond goes to each."""
+    calls = Operation("conv", "a", 1), Operation("other", "b", 1)
+    table = fit.table([Measured(calls, (3e-3, 1e-3), 5e-3)])
+    assert table == pytest.approx({"a": 3.5e-3, "b": 1.5e-3})
+    other = Measured(calls[:1], (1e-3,), 1.5e-3)
+    both = fit.table([Measured(calls, (3e-3, 1e-3), 5e-3), other])
+    assert both == pytest.approx({"a": 2.5e-3, "b": 1.5e-3})
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [("vgg", "MODEL[:SIZE]@C,H,W"), ("vgg@3,x", "C,H,W such as"), ("vgg:huge@3,8,8", "size")],
+)
+def test_calibrate_says_what_is_wrong(tmp_path, network, message):
+    path = tmp_path / "card.yaml"
+    result = CliRunner().invoke(cli, ["calibrate", "-o", str(path), "--network", network])
+    assert result.exit_code == 2 and message in result.output and not path.exists()
 
 
 def test_seconds_inside_a_network_are_those_of_its_calls():
