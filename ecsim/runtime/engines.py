@@ -107,11 +107,14 @@ def at_operating_point(cost: EngineCost, serving: Serving) -> EngineCost:
     """Give the prices at the node's level and with its slow-down.
 
     Work at a speed s and a power p takes 1 / s of the time and p / s of the energy; other
-    processes prolong it by their factor at the same power. Idle power stays as it is.
+    processes prolong it by their factor at the same power, which joules that are counted by
+    operation do not notice. Idle power stays as it is.
     """
     level = serving.level
     time = serving.slowdown / (level.speed if level else 1.0)
-    energy = time * (level.power if level else 1.0)
+    energy = (level.power / level.speed if level else 1.0) * (
+        serving.slowdown if cost.busy_w > 0.0 else 1.0
+    )
     if time == energy == 1.0:
         return cost
     price = cost.price
