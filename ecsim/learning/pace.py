@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from ecsim.learning.compute import Compute
+from ecsim.learning.effort import Effort
 from ecsim.learning.keys import Architecture
-from ecsim.learning.training import Effort, train
+from ecsim.learning.training import train
 from ecsim.models.work import dense_macs
 
 _BATCH = 32

@@ -81,6 +81,8 @@ def test_explain_gives_origin_and_source(write_scenario):
     assert "small.yaml:" in by_path["topology.nodes.cam.card"]["origin"]
     assert "default" in json.dumps(rows)
     assert "stream.phase" in call("explain", write_scenario()).output
+    sources = [row["source"] for row in rows if row["path"].endswith("card")]
+    assert any(text.startswith("seconds: effective rates, uncalibrated; ") for text in sources)
 
 
 def test_schema_is_json_schema():
