@@ -10,7 +10,7 @@ import yaml
 from hypothesis import settings
 
 # the same examples on every machine; HYPOTHESIS_PROFILE=random looks for new ones
-settings.register_profile("fixed", derandomize=True, database=None)
+settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
 settings.register_profile("random", print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
