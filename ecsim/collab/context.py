@@ -220,6 +220,19 @@ class Context:
         training = self._trained.get((node, model.key)) or Deployment(node, model, self.now)
         self.deployments.append(replace(training, t_deploy_s=self.now))
 
+    def level(self, node: str) -> str | None:
+        """Give the node's operating point by name; None: the card's own."""
+        return self._places[node].level
+
+    def set_level(self, node: str, level: str | None) -> None:
+        """Let the node's engines go over to one of its `levels` (DVFS); None: the card's own.
+
+        What is in service goes on at the new speed and power, after the level's transition, in
+        which the engines stand still at idle power. Raises `StrategyError` for a name that the
+        node does not have.
+        """
+        self._places[node].go_over(level)
+
     def buffer(self, node: str) -> Buffer:
         """Give the node's buffer."""
         found = self._buffers.get(node)

@@ -115,9 +115,9 @@ class EventEngine(Engine):
     """
 
     __slots__ = (
-        "_alarm", "_burn", "_is_paused", "_is_shut", "_jobs", "_opens_s", "_pace", "_power",
-        "_serial", "_slowness", "_speed", "brought_s", "cancels", "capacity", "n_inside", "n_lost",
-        "n_refused", "ranks",
+        "_alarm", "_burn", "_goes_on_s", "_is_paused", "_is_shut", "_jobs", "_opens_s", "_pace",
+        "_power", "_serial", "_slowness", "_speed", "brought_s", "cancels", "capacity", "n_inside",
+        "n_lost", "n_refused", "ranks",
     )  # fmt: skip
 
     def __init__(
@@ -146,7 +146,7 @@ class EventEngine(Engine):
         self._serial = 0
         self._speed = self._power = self._slowness = self._pace = self._burn = 1.0
         self._is_shut = self._is_paused = False
-        self._opens_s = inf
+        self._opens_s = self._goes_on_s = inf
         self._alarm = _Alarm(self)
         world.stations.append(self)
 
@@ -279,11 +279,13 @@ class EventEngine(Engine):
         """Let everything happen that is due before `until`, or at it too."""
         while True:
             own = self._next_s()
-            t = min(own, self._opens_s, self.next_background_s)
+            t = min(own, self._goes_on_s, self._opens_s, self.next_background_s)
             if t > until or t == inf or (t == until and not is_inclusive):
                 return
             if t == own:
                 self._happen(t, finished)
+            elif t == self._goes_on_s:
+                self._go_on(t)
             elif t == self._opens_s:
                 self._open(t)
             else:
@@ -313,7 +315,7 @@ class EventEngine(Engine):
         if not self._jobs and self.touched is None:
             alarm.eid = 0
             return
-        t = min(self._next_s(), self._opens_s, self.next_background_s)
+        t = min(self._next_s(), self._goes_on_s, self._opens_s, self.next_background_s)
         if t == inf:
             alarm.eid = 0
         elif not alarm.eid or alarm.t != t:
@@ -385,6 +387,13 @@ class EventEngine(Engine):
         self._speed, self._power = speed, power
         self._change()
 
+    def go_over(self, speed: float, power: float = 1.0, transition_s: float = 0.0) -> None:
+        """Stand still for a while at idle power, then go on as `set_speed` says (DVFS)."""
+        if not 0.0 <= transition_s < inf:
+            raise ValueError(f"expected a transition of a time >= 0, got {transition_s}")
+        self.put_off(transition_s, 1.0)
+        self.set_speed(speed, power)
+
     def put_off(self, delay_s: float, factor: float) -> None:
         """Stand still for a while, then go on at 1 / `factor` of the present speed."""
         if factor != 1.0:
@@ -396,7 +405,11 @@ class EventEngine(Engine):
             if not self._is_paused:
                 self._stop(now)
                 self._is_paused = True
-            self._shut(max(now, self._opens_s if self._opens_s < inf else now) + delay_s)
+                self._goes_on_s = now
+            self._goes_on_s += delay_s
+            # a block that had begun lasts longer by what it stood still, too
+            blocked_s = self._opens_s if self._is_shut else now
+            self._shut(max(blocked_s + delay_s, self._goes_on_s))
             self._schedule()
 
     def _change(self) -> None:
@@ -418,9 +431,13 @@ class EventEngine(Engine):
         self._is_shut = False
         self._opens_s = inf
         if self._is_paused:
-            self._is_paused = False
-            self._go(t)
+            self._go_on(t)
         self._start(t)
+
+    def _go_on(self, t: float) -> None:
+        self._is_paused = False
+        self._goes_on_s = inf
+        self._go(t)
 
     def clear(self, until_s: float) -> None:
         """Lose the background jobs (`evict` ends the uses) and start nothing until then."""
@@ -493,7 +510,7 @@ class EventEngine(Engine):
         The power, on top of idle, holds until the engine's next event, of which `touched` hears.
         """
         now = self.world._now
-        t = min(self._next_s(), self._opens_s, self.next_background_s)
+        t = min(self._next_s(), self._goes_on_s, self._opens_s, self.next_background_s)
         under_way_j = sum(joules for _job, _seconds, joules in self._served(now))
         drawn_j = sum(self.meter.joules) + under_way_j
         if not now < t < inf:

@@ -100,9 +100,10 @@ class Radio:
         self.n_open += 1
 
     def close(self, now: float) -> None:
-        """End a transfer of `open`."""
-        self.n_open -= 1
-        self.hold(now)
+        """End a transfer of `open`, unless the radio went off before."""
+        if self.n_open:
+            self.n_open -= 1
+            self.hold(now)
 
     def off(self, now: float) -> None:
         """Lose the connection at once, as the node goes out."""
@@ -119,7 +120,8 @@ class Radio:
         elif self.n_open:
             self.meter.seconds[CONNECTED] += now - self.busy_until_s
         self.ready_s = min(self.ready_s, now)
-        self.busy_until_s = now if self.n_open else -inf
+        self.busy_until_s = -inf
+        self.n_open = 0  # what was under way falls with the node
 
     def _book_tail(self, seconds: float) -> None:
         joules = seconds * self.card.tail_w

@@ -22,7 +22,6 @@ from ecsim.core.types import Answer, Prediction, Task
 from ecsim.kernel import (
     After,
     Background,
-    Engine,
     Flow,
     Ledger,
     MeterWindow,
@@ -33,7 +32,7 @@ from ecsim.kernel import (
 )
 from ecsim.records.recorder import Recorder
 from ecsim.records.tables import STAGES
-from ecsim.runtime.engines import make_engine
+from ecsim.runtime.engines import make_engine, make_host
 from ecsim.runtime.faults import Mortals, charging_begins, install_faults
 from ecsim.runtime.progress import Progress
 from ecsim.runtime.system import NodePlan, System
@@ -190,18 +189,17 @@ class Arm:
     def _place(self, plan: NodePlan) -> Place:
         world = self._world
         role = "cloud" if plan.tier == "cloud" else "edge"
-        inference = make_engine(world, plan.name, plan.inference, plan.serving)
+        serving, needs_events = plan.serving, plan.needs_events
+        inference = make_engine(world, plan.name, plan.inference, serving, needs_events)
         engines = {"inference": inference}
         if plan.host is not None:
-            engines["host"] = Engine(
-                world, plan.name, "host", idle_w=plan.host.idle_w, can_train=plan.host.can_train
-            )
+            engines["host"] = make_host(world, plan.name, plan.host, serving, needs_events)
         if plan.background is not None:
             rate, service_s = plan.background
             rng = self._streams("background", plan.name)
             Background(inference, rate, service_s, plan.inference.busy_w, rng)
         first = self._system.first[role]
-        return Place(
+        place = Place(
             Node(world, plan.name, plan.tier, engines),
             STAGES.index(plan.tier),
             plan.inference.price,
@@ -209,7 +207,14 @@ class Arm:
             self._system.predictors[role],
             first,
             {first.key},
+            levels={
+                name: (level.speed, level.power, level.transition)
+                for name, level in serving.levels.items()
+            },
         )
+        if serving.start_level is not None:
+            place.start_at(serving.start_level)
+        return place
 
     def _topology(self) -> Topology:
         routing = self._system.scenario.topology.routing

@@ -20,7 +20,9 @@ from ecsim.scenario.engine import Batch, Serving
 from ecsim.scenario.topology import member_of
 
 
-def make_engine(world: World, node: str, cost: EngineCost, serving: Serving) -> Engine:
+def make_engine(
+    world: World, node: str, cost: EngineCost, serving: Serving, needs_events: bool = False
+) -> Engine:
     """Give a node's inference engine: a reservation server where that suffices."""
     base = (world, node, "inference", serving.servers, cost.idle_w, cost.can_train)
     if serving.batch is not None:
@@ -35,7 +37,7 @@ def make_engine(world: World, node: str, cost: EngineCost, serving: Serving) -> 
         )
     if serving.discipline == "sharing":
         return SharingServer(*base, capacity=serving.capacity)
-    if serving.discipline == "fifo" and serving.capacity is None:
+    if serving.discipline == "fifo" and serving.capacity is None and not needs_events:
         return Engine(*base)
     return Station(
         *base,
@@ -101,6 +103,16 @@ def with_batches(cost: EngineCost, card: Card, serving: Serving) -> EngineCost:
     if card.constants["batch_fixed"].assumed:
         return replace(cost, assumed=(*cost.assumed, "batch_fixed"))
     return cost
+
+
+def make_host(
+    world: World, node: str, cost: EngineCost, serving: Serving, needs_events: bool = False
+) -> Engine:
+    """Give the engine of the computer that trains for a node's device."""
+    base = (world, node, "host", 1, cost.idle_w, cost.can_train)
+    if serving.host_discipline == "sharing":
+        return SharingServer(*base)
+    return Station(*base) if needs_events else Engine(*base)
 
 
 def at_operating_point(cost: EngineCost, serving: Serving) -> EngineCost:

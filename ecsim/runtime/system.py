@@ -48,7 +48,10 @@ _MOST_TASKS = 1e9
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """A node to be: name, tier, prices, service, jobs of its other tenants, and its cards."""
+    """A node to be: name, tier, prices, service, jobs of its other tenants, and its cards.
+
+    `needs_events`: its engines cannot reserve ahead, whatever their discipline.
+    """
 
     name: str
     tier: str
@@ -58,6 +61,7 @@ class NodePlan:
     background: tuple[float, float] | None = None
     card: str | None = None
     host_card: str | None = None
+    needs_events: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -464,6 +468,7 @@ def _nodes(loaded: Loaded, costs: CostModel) -> Iterator[NodePlan]:
             (node.background.rate, node.background.service) if node.background else None,
             node.card,
             host_card,
+            node.needs_events,
         )
 
 

@@ -26,7 +26,7 @@ def check(data: dict[str, Any], lookup: Lookup) -> Iterator[Finding]:
     yield from _strategies(data)
     yield from _assertions(data, lookup)
     yield from _boundary(data, lookup)
-    yield from _batteries(data)
+    yield from _updates(data)
     yield from check_replications(data, lookup)
 
 
@@ -121,25 +121,20 @@ def _boundary(data: dict[str, Any], lookup: Lookup) -> Iterator[Finding]:
             yield ("energy", "boundary"), not_one_of(boundary, valid, f"boundary of {name}")
 
 
-def _batteries(data: dict[str, Any]) -> Iterator[Finding]:
-    """Find links that batteries cannot follow, and updates that wait for a charge in vain."""
+def _updates(data: dict[str, Any]) -> Iterator[Finding]:
+    """Find updates that wait for a charge in vain, or whose end cannot be known ahead."""
     nodes = mapping_at(data, "topology", "nodes")
-    powered = {name for name in nodes if mapping_at(nodes, name, "battery")}
-    for i, link in items_at(mapping_at(data, "topology"), "links"):
-        ends = link.get("between") if isinstance(link, dict) else None
-        if not isinstance(ends, list) or link.get("medium") != "sharing":
-            continue
-        for end in ends:
-            if str(end).partition("[")[0] in powered:
-                yield (
-                    ("topology", "links", i, "medium"),
-                    f"expected a fifo medium, as {end!r} has a battery, got 'sharing'",
-                )
     update = mapping_at(data, "learning", "update")
     tiers = [mapping_at(nodes, name).get("tier") for name in nodes]
     lowest = "end" if "end" in tiers else "edge"
     devices = [name for name in nodes if mapping_at(nodes, name).get("tier") == lowest]
     uncharged = [name for name in devices if not mapping_at(nodes, name, "battery", "charging")]
+    levelled = [name for name in devices if mapping_at(nodes, name, "levels")]
+    if update.get("while_updating") == "offline" and levelled:
+        yield (
+            ("learning", "update", "while_updating"),
+            f"expected share or idle_only, as {levelled[0]!r} has levels, got 'offline'",
+        )
     for key, value in (("when", "charging"), ("only_while_charging", True)):
         if update.get(key) == value and uncharged:
             yield (

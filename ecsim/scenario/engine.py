@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -59,6 +60,14 @@ class Level(Section):
     power: Annotated[float, Positive] = Field(description="fraction of the normal busy power")
 
 
+class OperatingPoint(Level):
+    """An operating point that a strategy may choose while it runs."""
+
+    transition: Annotated[Seconds, Field(ge=0)] = Field(
+        default=0.0, description="time that going over to it takes; nothing is served meanwhile"
+    )
+
+
 class Serving(Section):
     """The keys of a node that say how its engine serves."""
 
@@ -75,6 +84,11 @@ class Serving(Section):
         description="kinds of work from first to last, for priority and preemptive; by default "
         "inference, background, training",
     )
+    host_discipline: Literal["fifo", "sharing"] = Field(
+        default="fifo",
+        description="order in which the host serves trainings: one step after the other, or all "
+        "trainings at once at a part of its speed",
+    )
     capacity: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
         description="requests that the engine holds, waiting or served; one more is refused",
@@ -85,6 +99,13 @@ class Serving(Section):
         description="factor by which other processes prolong all work on the node, at its power",
     )
     level: Level | None = Field(default=None, description="operating point of the node")
+    levels: Mapping[str, OperatingPoint] = Field(
+        default_factory=dict,
+        description="operating points that a strategy may choose while it runs, by name",
+    )
+    start_level: str | None = Field(
+        default=None, description="which of `levels` it starts at; by default the card's own speed"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -100,6 +121,13 @@ class Serving(Section):
                 )
         if self.batch is not None and self.discipline != "fifo":
             raise ValueError("expected batches with the discipline fifo: they are served in order")
+        if self.level is not None and self.levels:
+            raise ValueError("expected either a level or levels to choose from, got both")
+        if self.start_level is not None and self.start_level not in self.levels:
+            raise ValueError(
+                "expected a start_level among "
+                f"{', '.join(self.levels) or 'levels (there are none)'}, got {self.start_level!r}"
+            )
         return self
 
     @property

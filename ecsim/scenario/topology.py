@@ -81,15 +81,14 @@ class Node(Serving):
     def _can_run_empty(self) -> Self:
         if self.battery is None:
             return self
-        if self.background is not None:
-            raise ValueError("expected no background on a node with a battery")
-        if self.discipline != "fifo" or self.capacity is not None or self.batch is not None:
-            raise ValueError(
-                "expected a plain fifo engine (no capacity, no batch) on a node with a battery"
-            )
         if self.outages is not None and self.outages.policy == "resume":
             raise ValueError("expected outages of the policy lose with a battery, got resume")
         return self
+
+    @property
+    def needs_events(self) -> bool:
+        """Whether its engines cannot reserve ahead, whatever their discipline."""
+        return bool(self.levels) or (self.battery is not None and self.background is not None)
 
     def names(self, group: str) -> list[str]:
         """Give the names of the nodes that the entry `group` stands for."""

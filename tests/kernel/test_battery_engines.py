@@ -244,6 +244,7 @@ def test_random_worlds_agree_with_their_meters(seed):
     )
     Background(lab.npu, 0.5, 0.3, 1.0, rng)
     Outages(lab.world, Throttle(lab.world, [lab.npu], 0.5), [(4.0, 8.0)])
+    Outages(lab.world, lab.switch, [(3.0, 5.0), (9.0, 10.0)])
     for _ in range(40):
         t, seconds, joules = rng.uniform(0.0, 20.0), rng.exponential(0.4), rng.exponential(0.3)
         way = lab.up if rng.random() < 0.5 else lab.down

@@ -381,12 +381,6 @@ def test_a_battery_that_is_never_charged_ends_it_all(simulate):
             "expected a window within its period",
         ),
         (
-            {"battery": {"capacity": "1 J"}, "background": {"rate": "1 /s", "service": "1 ms"}},
-            "cam",
-            "expected no background",
-        ),
-        ({"battery": {"capacity": "1 J"}, "capacity": 3}, "cam", "expected a plain fifo engine"),
-        (
             {
                 "battery": {"capacity": "1 J"},
                 "outages": {"mtbf": "1 s", "mttr": "1 s", "policy": "resume"},
@@ -405,10 +399,44 @@ def test_bad_batteries_are_refused_with_their_position(simulate, cam, where, mes
     assert problems[0].line is not None
 
 
-def test_a_battery_cannot_follow_a_shared_rate(simulate):
-    battery = {"battery": {"capacity": "1 J"}}
-    with pytest.raises(ScenarioError, match="expected a fifo medium, as 'cam' has a battery"):
-        simulate(topology=topology(cam=battery, link={"medium": "sharing"}))
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"discipline": "preemptive", "background": {"rate": "4 /s", "service": "50 ms"}},
+        {"discipline": "sharing", "servers": 2},
+        {"batch": {"max": 4, "timeout": "20 ms", "latency": [[1, 1.0], [4, 2.0]]}},
+        {"capacity": 1, "outages": {"schedule": [{"at": "3 s", "for": "2 s"}]}},
+        {"background": {"rate": "4 /s", "service": "50 ms"}},
+        {"levels": {"low": {"speed": 0.5, "power": 0.3}}, "start_level": "low"},
+    ],
+)
+def test_a_battery_follows_every_engine_on_a_shared_medium(simulate, keys):
+    """The run itself checks the charge against the meters, and would raise."""
+    cam = {"card": "raspberry_pi_4b", "battery": {"capacity": "25 J"}} | keys
+    run = simulate(
+        topology=topology(cam=cam, link={"medium": "sharing", "duplex": "half"}),
+        strategies=[{"name": "edge_only"}, {"name": "cloud_only"}],
+    )
+    assert (run.batteries["n_depleted"] == 1).all()
+    assert run.batteries["final_j"].to_numpy() == pytest.approx(0.0, abs=1e-9)
+    for row in run.batteries.itertuples():
+        tasks = run.tasks[
+            (run.tasks["strategy"] == row.strategy) & (run.tasks["device"] == row.node)
+        ]
+        outages_s = 2.0 if "outages" in keys else 0.0
+        empty_s = 40.0 - (row.down_s - outages_s)
+        is_after = tasks["t_arrive_s"] >= empty_s
+        assert is_after.sum() > 10
+        assert (tasks.loc[is_after, "status"] == "died").all()
+        assert (tasks["t_answer_s"].dropna() <= empty_s).all()
+        assert tasks["status"].isin(["answered", "died", "dropped"]).all()
+
+
+def test_an_offline_training_and_levels_exclude_each_other(simulate):
+    learning = {"update": {"name": "self_distillation", "while_updating": "offline"}}
+    levels = {"levels": {"low": {"speed": 0.5, "power": 0.3}}}
+    with pytest.raises(ScenarioError, match="expected share or idle_only, as 'cam' has levels"):
+        simulate(topology=topology(cam=levels), learning=learning)
 
 
 @pytest.mark.parametrize("update", [{"when": "charging"}, {"only_while_charging": True}])
