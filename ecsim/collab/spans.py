@@ -213,6 +213,19 @@ def _noting(cls: Any) -> Any:
                 self.ledger.log.sent(self, self.hops[0].channel.world._now)
             super().cut(error)
 
+        def stand_back(self, until_s: float) -> None:
+            if isinstance(self.ledger, TracedAccount):
+                log, now = self.ledger.log, self.hops[0].channel.world._now
+                log.forget(self)
+                log.sent(self, now)
+                log.before[self, self._at - 1] = now
+            super().stand_back(until_s)
+
+        def arrive_later(self, until_s: float) -> None:
+            if isinstance(self.ledger, TracedAccount):
+                self.ledger.log.forget(self)
+            super().arrive_later(until_s)
+
     Noting.__name__ = Noting.__qualname__ = cls.__name__
     return Noting
 

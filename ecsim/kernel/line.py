@@ -93,8 +93,7 @@ class Line:
         hop = self.hop
         now = hop.channel.world._now
         if hop.down_until_s > now:
-            travel.eid = 0
-            travel.owner.fail(travel, hop.down_error())
+            hop.refuse(travel, now)
         else:
             self._join(travel, now)
 
@@ -179,8 +178,8 @@ class Line:
         travel.waiter = travel if travel._at < len(travel.hops) else travel.owner
         travel._push(world, arrival)
 
-    def cut(self, travel: Travel, error: FlowError) -> None:
-        """End a message on this hop at the present time, and raise the error in its flow.
+    def take_back(self, travel: Travel) -> None:
+        """Take a message off this hop, and back what lies after the present.
 
         What was transmitted stays booked. The radio stays connected for as long as it would have
         been: it does not know.
@@ -207,7 +206,6 @@ class Line:
             self._charge(travel, wait - ahead, seconds, joules, 0.0)
         else:
             self._charge(travel, wait, seconds, joules, -ahead)
-        travel.owner.fail(travel, error)
 
     def put_off(self, travel: Travel, delay_s: float) -> None:
         """Let the remaining serialisation of an attempt start later, at a constant rate."""

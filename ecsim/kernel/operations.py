@@ -52,7 +52,25 @@ class Nobody:
         """Do nothing."""
 
 
+class Again:
+    """Lets a message that stood before a closed link try once more."""
+
+    __slots__ = ()
+
+    def wake(self, travel: Any) -> None:
+        """Stand before the link anew; what was charged so far stays in the message's totals."""
+        at = travel._at
+        charged = travel.wait_s, travel.service_s, travel.joules, travel.propagation_s
+        travel.wake(travel)
+        if not at:  # the first link counts from zero
+            travel.wait_s += charged[0]
+            travel.service_s += charged[1]
+            travel.joules += charged[2]
+            travel.propagation_s += charged[3]
+
+
 NOBODY: Any = Nobody()
+AGAIN: Any = Again()
 WASTED = -1  # the stage of an abandoned operation
 PARKED = -1  # the id of an operation that something else than the heap holds
 
@@ -346,8 +364,7 @@ class Travel(Operation):
         world = channel.world
         now = world._now
         if hop.down_until_s > now:
-            self.eid = 0
-            self.owner.fail(self, hop.down_error())
+            hop.refuse(self, now, is_new=not at)
             return
         if hop.line is not None:
             hop.line.carry(self, now)
@@ -407,11 +424,15 @@ class Travel(Operation):
     @property
     def hop(self) -> Hop | None:
         """The link that it waits for or is on, None where there is none to take."""
+        if self.waiter is AGAIN:
+            return self.hops[self._at]
         return self.hops[self._at - 1] if self._at else None
 
     @property
     def is_serialised(self) -> bool:
         """Whether its last bit has left the sender of the present link."""
+        if self.waiter is AGAIN:
+            return False
         return not self._at or self._end_s <= self.hops[0].channel.world._now
 
     def draws(self) -> list[Draw]:
@@ -435,9 +456,18 @@ class Travel(Operation):
 
     def cut(self, error: FlowError) -> None:
         """End the message on its present link and raise the error in the flow."""
+        self._take_back()
+        self.owner.fail(self, error)
+
+    def _take_back(self) -> None:
+        """Take it off its present link, and back what lies after the present."""
+        if self.waiter is AGAIN:
+            self._charge_wait(self.hops[self._at], self.hops[0].channel.world._now - self.t)
+            self.eid = 0
+            return
         hop = self.hops[self._at - 1]
         if hop.line is not None:
-            hop.line.cut(self, error)
+            hop.line.take_back(self)
             return
         world = hop.channel.world
         left, _share = part_after(world._now, self._end_s, self._seconds)
@@ -447,14 +477,56 @@ class Travel(Operation):
         joules = left * hop.power_w
         self.eid = 0
         correct(world, self, self.stage, -late, -left, -joules)
+        # it propagated for what lies between its last bit and the present
+        ahead = min(hop.propagation_s, self.t - world._now)
         if self.ledger is not None and self.stage != WASTED:
-            # it propagated for what lies between its last bit and the present
-            ahead = min(hop.propagation_s, self.t - world._now)
             self.ledger.propagation_s = max(0.0, self.ledger.propagation_s - ahead)
-        self.owner.fail(self, error)
+        self.wait_s -= late
+        self.service_s -= left
+        self.joules -= joules
+        self.propagation_s -= ahead
+
+    def stand(self, hop: Hop, until_s: float) -> None:
+        """Wait before a link that is closed until then."""
+        world = hop.channel.world
+        self._end_s, self._seconds, self.attempt = inf, 0.0, 0
+        self.waiter = AGAIN
+        self._charge_wait(hop, until_s - world._now)
+        self._push(world, until_s)
+
+    def stand_back(self, until_s: float) -> None:
+        """Leave the present link, for one of its ends is out, and be sent anew from then on."""
+        hop = self.hops[self._at - 1]
+        n_jobs, size_bytes = hop.n_jobs, hop.bytes
+        was_sent = self._end_s == inf or self._end_s - self._seconds < hop.channel.world._now
+        self._take_back()
+        if not was_sent:
+            hop.n_jobs = n_jobs - 1
+            hop.bytes = size_bytes - self.size_bytes
+        elif self.ledger is not None and self.stage != WASTED:
+            self.ledger.bytes[self.stage] += self.size_bytes
+        self._at -= 1
+        self.stand(hop, until_s)
+
+    def arrive_later(self, until_s: float) -> None:
+        """Arrive on the present link's far end when that is back."""
+        delay_s = until_s - self.t
+        if delay_s > 0.0:
+            hop = self.hops[self._at - 1]
+            self._charge_wait(hop, delay_s)
+            self._push(hop.channel.world, until_s)
+            if hop.line is not None:
+                hop.line.last_s = max(hop.line.last_s, until_s)
+
+    def _charge_wait(self, hop: Hop, wait_s: float) -> None:
+        hop.wait_s += wait_s
+        self.wait_s += wait_s
+        correct(hop.channel.world, self, self.stage, wait_s, 0.0, 0.0)
 
     def put_off(self, delay_s: float, factor: float) -> None:
         """Let the link's remaining serialisation start later; `factor` must be 1."""
+        if self.waiter is AGAIN:
+            return  # it will find the link as it is then
         hop = self.hops[self._at - 1]
         if hop.line is not None:
             hop.line.put_off(self, delay_s)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ecsim.core.errors import Down
 from ecsim.kernel.medium import SharingChannel
-from ecsim.kernel.operations import Operation, Travel
+from ecsim.kernel.operations import AGAIN, Operation, Travel
 
 if TYPE_CHECKING:
     from ecsim.kernel.channel import Channel
@@ -43,13 +43,14 @@ class Part(Protocol):
 class NodeSwitch:
     """A node's engines and radios, which go out together.
 
-    Messages on the node's links are always lost: those that it has not sent in full, and those
-    on the last link towards it. Its jobs are lost too, or stand still where `keeps` is set; then
-    those that come meanwhile wait.
+    Messages on the node's links are lost: those that it has not sent in full, and those on the
+    last link towards it. So are its jobs. Where `keeps` is set all of them survive: jobs stand
+    still and go on, messages that had not been sent in full are sent anew when it is back, and
+    those on their way to it arrive then; what comes meanwhile waits.
 
     Parameters
     ----------
-    keeps : whether jobs on its engines survive an outage.
+    keeps : whether jobs on its engines, and messages, survive an outage.
 
     Attributes
     ----------
@@ -117,21 +118,38 @@ class NodeSwitch:
             changed()
 
     def _radio_silence(self, operations: list[Operation]) -> list[Operation]:
-        """Close the links of the node; give the messages that are lost."""
+        """Close the links of the node; give the messages that are lost, let the others wait."""
+        now = self.world._now
         out, into = ({hop for hop, *_ in meter.radios} for meter in self._radios)
         for radio in self.world.radios:
             if radio.meter.node == self.name:
-                radio.off(self.world._now)
+                radio.off(now)
         for hop in out | into:
             hop.down_until_s = max(hop.down_until_s, self.until_s)
-            hop.down_error = self.error
+            if not self.keeps:
+                hop.lost_until_s = max(hop.lost_until_s, self.until_s)
+                hop.down_error = self.error
         lost: list[Operation] = []
-        for operation in operations:
-            if isinstance(operation, Travel) and operation.hop is not None:
-                is_leaving = operation.hop in out and not operation.is_serialised
-                if is_leaving or operation.hop in into:
-                    lost.append(operation)
+        for message in operations:
+            if not isinstance(message, Travel) or message.hop is None:
+                continue
+            is_unsent = message.hop in out and not message.is_serialised
+            if not is_unsent and message.hop not in into:
+                continue
+            if not self.keeps:
+                lost.append(message)
+            elif message.waiter is not AGAIN:
+                self._keep(message)
+        for channel in {hop.channel for hop in out | into}:
+            if all(hop in out or hop in into for hop in channel.hops):
+                channel.free_s = now  # nobody else had reserved it
         return lost
+
+    def _keep(self, message: Travel) -> None:
+        if not message.is_serialised:
+            message.stand_back(self.until_s)
+        elif message.hops[message._at - 1].line is None or not message.attempt:
+            message.arrive_later(self.until_s)
 
     def come_up(self) -> None:
         """Work again."""
@@ -198,9 +216,10 @@ class LinkSwitch:
         else:
             for hop in hops:
                 hop.down_until_s = max(hop.down_until_s, self.until_s)
+                hop.lost_until_s = max(hop.lost_until_s, self.until_s)
                 hop.down_error = self.error
             for channel in self._channels:
-                channel.free_s = self.until_s
+                channel.free_s = now
             end(messages, self.error)
         for changed in self.on_change:
             changed()

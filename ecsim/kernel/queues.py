@@ -15,7 +15,7 @@ from ecsim.kernel.channel import Channel
 from ecsim.kernel.disciplines import EventEngine
 from ecsim.kernel.medium import SharingChannel
 from ecsim.kernel.meter import ACTIVE, BACKGROUND, DOWN, Reading, read_meters
-from ecsim.kernel.operations import Operation, Travel, Use
+from ecsim.kernel.operations import AGAIN, Operation, Travel, Use
 from ecsim.kernel.server import FifoServer
 from ecsim.kernel.training import Train
 
@@ -132,8 +132,10 @@ def _reservation(operation: Operation) -> tuple[Part | None, float, float]:
     """Give what an operation waits for or occupies, until when, and its seconds of service."""
     if isinstance(operation, Use):
         return operation.server, operation.t, operation.seconds
-    if isinstance(operation, Travel) and operation._at:
-        hop = operation.hops[operation._at - 1]
+    if isinstance(operation, Travel) and operation.hop is not None:
+        hop = operation.hop
+        if operation.waiter is AGAIN:  # until its link opens, which is charged as a wait already
+            return hop.channel, operation.t, 0.0
         return hop.channel, operation._end_s, operation._seconds
     if isinstance(operation, Train):
         return operation.engine, operation._step_end_s, operation._step_s

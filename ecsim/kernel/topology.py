@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ecsim.kernel.clock import Steps, WorkClock
     from ecsim.kernel.jitter import Jitter, Loss
+    from ecsim.kernel.operations import Travel
     from ecsim.kernel.radio import RadioCard
     from ecsim.kernel.world import World
 
@@ -116,12 +117,14 @@ class Hop:
     ----------
     n_jobs, bytes, work_s, wait_s : messages so far, their bytes, serialisation and waits.
     line : what serves its messages where the hop is not a plain one.
-    down_until_s : until then a message that would take it fails with what `down_error` makes.
+    down_until_s : until then it takes no message.
+    lost_until_s : until then a message that would take it fails with what `down_error` makes,
+        instead of waiting.
     """
 
     __slots__ = (
         "bit_per_s", "bytes", "channel", "down_error", "down_until_s", "joules_per_byte", "line",
-        "n_jobs", "power_w", "propagation_s", "rx", "rx_j_per_byte", "rx_w", "tx",
+        "lost_until_s", "n_jobs", "power_w", "propagation_s", "rx", "rx_j_per_byte", "rx_w", "tx",
         "tx_j_per_byte", "tx_w", "wait_s", "work_s",
     )  # fmt: skip
 
@@ -153,11 +156,24 @@ class Hop:
         self.bytes = 0.0
         self.work_s = 0.0
         self.wait_s = 0.0
-        self.down_until_s = 0.0
+        self.down_until_s = self.lost_until_s = 0.0
         self.down_error: Callable[[], FlowError] = _up
         channel.hops.append(self)
         tx.radios.append((self, tx_w, tx_j_per_byte))
         rx.radios.append((self, rx_w, rx_j_per_byte))
+
+    def refuse(self, travel: Travel, now: float, is_new: bool = False) -> None:
+        """Let a message fail that comes while the hop is down, or wait until it is up.
+
+        `is_new`: nothing was charged for it before.
+        """
+        if self.lost_until_s > now:
+            travel.eid = 0
+            travel.owner.fail(travel, self.down_error())
+            return
+        if is_new:
+            travel.wait_s = travel.service_s = travel.joules = travel.propagation_s = 0.0
+        travel.stand(self, self.down_until_s)
 
     def __repr__(self) -> str:
         return f"<Hop over {self.channel.name}>"

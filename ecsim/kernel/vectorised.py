@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from ecsim.kernel.channel import Channel
 from ecsim.kernel.meter import ACTIVE
-from ecsim.kernel.operations import Travel, Use
+from ecsim.kernel.operations import NOBODY, Travel, Use
 from ecsim.kernel.radio import CONNECTED, TAIL, Radio
 from ecsim.kernel.server import FifoServer
 from ecsim.kernel.topology import Hop
@@ -266,6 +266,7 @@ class _Served:
                 entry._at = 1
                 entry._seconds = seconds
                 entry._end_s = float(self.end_s[job])
+            entry.waiter = NOBODY
             entry.t = float(self.due_s[job])
             entry.eid = self._world.next_id()
             yield entry

@@ -50,7 +50,8 @@ def install_faults(
         if spec.outages is not None or spec.battery is not None:
             keeps = spec.outages is not None and spec.outages.policy == "resume"
             switch = faults.switches[name] = NodeSwitch(world, node, keeps)
-            switch.on_change.append(partial(_reroute, topology, switch, [name]))
+            if not keeps:
+                switch.on_change.append(partial(_reroute, topology, switch, [name]))
         if spec.battery is not None:
             faults.batteries[name] = _battery(world, node, switch, spec.battery, before_s)
         if spec.outages is not None:

@@ -470,19 +470,72 @@ def test_a_training_that_is_lost_with_its_device_is_tried_again(simulate):
 
 
 def test_a_device_that_was_out_has_forgotten_what_it_asked_the_cloud(simulate):
-    """The cloud stands still from 10 to 20 s with their samples; the devices go out at 12 s."""
+    """Their samples wait in a slow cloud when the devices go out, and its answers find them up."""
     run = simulate(
         topology=topology(
             cam={"outages": {"schedule": [{"at": "12 s", "for": "1 s"}]}},
-            cloud={"outages": {"schedule": [{"at": "10 s", "for": "10 s"}], "policy": "resume"}},
+            cloud={"slowdown": 400},  # 0.5 s each at 8 /s: the queue is long
         ),
-        strategies=[{"name": "cloud_only", "retries": 20, "backoff": "0.5 s"}],
+        strategies=[{"name": "cloud_only"}],
+        run={"horizon": "14 s"},
     )
     tasks = run.tasks
-    asked = tasks["t_arrive_s"].between(10.0, 12.0)
-    assert asked.sum() > 5
+    asked = (tasks["t_arrive_s"] < 11.5) & ~(tasks["t_answer_s"] < 12.0)
+    assert asked.sum() > 20
+    assert (tasks.loc[asked, "up_bytes"] == 60_000.0).all()  # by now they are in the cloud
     assert (tasks.loc[asked, "status"] == "died").all()
-    assert (tasks.loc[tasks["t_arrive_s"] > 20.5, "status"].isin(["answered", "late"])).all()
+    later = tasks["t_arrive_s"] > 13.0
+    assert later.sum() > 3
+    assert tasks.loc[later, "status"].isin(["answered", "late"]).all()
+
+
+def test_messages_wait_for_a_cloud_that_keeps_its_work(simulate):
+    """Nothing is lost: what was under way, or comes meanwhile, is answered after the outage."""
+    outages = {"schedule": [{"at": "10 s", "for": "5 s"}], "policy": "resume"}
+    run = simulate(
+        topology=topology(cloud={"outages": outages}), strategies=[{"name": "cloud_only"}]
+    )
+    tasks = run.tasks
+    assert (tasks["status"] == "answered").all()
+    during = tasks["t_arrive_s"].between(10.0, 15.0)
+    assert during.sum() > 20
+    assert (tasks.loc[during, "t_answer_s"] > 15.0).all()
+    waits = tasks.loc[during, "up_wait_s"] + tasks.loc[during, "t_arrive_s"]
+    assert (waits >= 15.0 - 1e-9).all()
+
+
+def test_tasks_go_round_a_link_that_is_out(simulate):
+    """cam - a - cloud is short, cam - b - cloud long; cam - a is out from 10 to 20 s.
+
+    60 kB at 48 Mbit/s take 10 ms per link, 100 B back 1/60 ms; 3 ms + 3 ms the short way, 3 ms +
+    47 ms the long one. The cloud takes 1 ms and 1e9 MACs at 3.9e12 per s.
+    """
+    gates = {name: {"tier": "edge", "card": "raspberry_pi_4b"} for name in ("a", "b")}
+    plain = {"card": "ethernet_gigabit", "uplink": "48 Mbit/s", "downlink": "48 Mbit/s"}
+    out = {"schedule": [{"at": "10 s", "for": "10 s"}]}
+    links = [
+        {"between": ["cam", "a"], "latency": "3 ms", "outages": out},
+        {"between": ["a", "cloud"], "latency": "3 ms"},
+        {"between": ["cam", "b"], "latency": "3 ms"},
+        {"between": ["b", "cloud"], "latency": "47 ms"},
+    ]
+    nodes = {"cam": {"tier": "end", "card": "darwin3"}, "cloud": NODES["cloud"]} | gates
+    run = simulate(
+        topology={"nodes": nodes, "links": [link | plain for link in links]},
+        strategies=[{"name": "cloud_only"}],
+    )
+    tasks = run.tasks
+    base_s = 2 * 0.010 + 2 * 100 * 8 / 48e6 + 1e-3 + 1e9 / 3.9e12
+    waits_s = tasks[["up_wait_s", "cloud_wait_s", "down_wait_s"]].sum(axis=1)
+    t = tasks["t_arrive_s"]
+    is_under_way = t.between(9.9, 10.0) | t.between(19.9, 20.0)  # and may go each way once
+    is_round = t.between(10.0, 19.9)
+    is_short = ~is_round & ~is_under_way
+    latency_s = tasks["latency_s"] - waits_s
+    assert is_round.sum() > 20
+    assert latency_s[is_short].to_numpy() == pytest.approx(base_s + 2 * 0.006, rel=1e-9)
+    assert latency_s[is_round].to_numpy() == pytest.approx(base_s + 2 * 0.050, rel=1e-9)
+    assert (tasks.loc[is_short | is_round, "status"] == "answered").all()
 
 
 def test_a_buffer_takes_back_what_came_to_nothing():
