@@ -195,7 +195,7 @@ class Line:
         else:
             left_s, left_bytes = self.left(travel, now)
             seconds, size_bytes = -left_s, -left_bytes
-            wait = -max(0.0, travel._end_s - travel._seconds - now)
+            wait = -max(0.0, travel._end_s - left_s - now)
             ahead = travel.t - max(now, travel._end_s)  # of its propagation, or of a time-out
         hop.wait_s += wait
         hop.work_s += seconds
@@ -246,6 +246,7 @@ class Line:
     def left(self, travel: Travel, now: float) -> tuple[float, float]:
         """Give the seconds and bytes of the present attempt's serialisation that lie after now."""
         end = travel._end_s
+        now = max(now, self.hop.channel.halted_until_s)
         seconds = min(travel._seconds, end - now)
         if self.sharing is not None or seconds <= 0.0:
             return 0.0, 0.0

@@ -273,7 +273,7 @@ class Use(Operation):
     def put_off(self, delay_s: float, factor: float) -> None:
         """Move what lies after the present; stretched service keeps its power."""
         server = self.server
-        now = server.world._now
+        now = max(server.world._now, server.halted_until_s)  # what stands still already does so
         left = min(self.seconds, self.t - now)
         queue = max(0.0, self.t - self.seconds - now)
         wait = delay_s + queue * (factor - 1.0)
@@ -470,8 +470,9 @@ class Travel(Operation):
             hop.line.take_back(self)
             return
         world = hop.channel.world
-        left, _share = part_after(world._now, self._end_s, self._seconds)
-        late = max(0.0, self._end_s - self._seconds - world._now)
+        goes_on_s = max(world._now, hop.channel.halted_until_s)
+        left, _share = part_after(goes_on_s, self._end_s, self._seconds)
+        late = max(0.0, self._end_s - left - world._now)
         hop.work_s -= left
         hop.wait_s -= late
         joules = left * hop.power_w
@@ -498,7 +499,8 @@ class Travel(Operation):
         """Leave the present link, for one of its ends is out, and be sent anew from then on."""
         hop = self.hops[self._at - 1]
         n_jobs, size_bytes = hop.n_jobs, hop.bytes
-        was_sent = self._end_s == inf or self._end_s - self._seconds < hop.channel.world._now
+        goes_on_s = max(hop.channel.world._now, hop.channel.halted_until_s)
+        was_sent = self._end_s == inf or self._end_s - self._seconds < goes_on_s
         self._take_back()
         if not was_sent:
             hop.n_jobs = n_jobs - 1

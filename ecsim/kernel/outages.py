@@ -9,12 +9,10 @@ A run's outages begin before its horizon only, so that what drains meets no new 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from heapq import heappush
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
 
 from ecsim.core.errors import Down
 from ecsim.kernel.medium import SharingChannel
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from ecsim.kernel.meter import Meter
     from ecsim.kernel.node import Node
     from ecsim.kernel.server import FifoServer
+    from ecsim.kernel.topology import Hop
     from ecsim.kernel.world import World
 
 Periods = Iterable[tuple[float, float]]
@@ -114,6 +113,7 @@ class NodeSwitch:
                 engine.down_error = self.error
                 engine.watch()
         end(ended, self.error)
+        in_order_again({hop for meter in self._radios for hop, *_ in meter.radios}, operations)
         for changed in self.on_change:
             changed()
 
@@ -142,7 +142,8 @@ class NodeSwitch:
                 self._keep(message)
         for channel in {hop.channel for hop in out | into}:
             if all(hop in out or hop in into for hop in channel.hops):
-                channel.free_s = now  # nobody else had reserved it
+                # nobody else had reserved it
+                channel.free_s = max(now, channel.halted_until_s)
         return lost
 
     def _keep(self, message: Travel) -> None:
@@ -221,6 +222,7 @@ class LinkSwitch:
             for channel in self._channels:
                 channel.free_s = now
             end(messages, self.error)
+            in_order_again(set(hops), messages)
         for changed in self.on_change:
             changed()
 
@@ -331,52 +333,6 @@ class Outages:
             battery.touch()
 
 
-def drawn(
-    up: Callable[[], float], down: Callable[[], float], start_s: float = 0.0
-) -> Iterator[tuple[float, float]]:
-    """Give endless periods of outage: up for a drawn time, then down for a drawn time.
-
-    >>> from itertools import islice
-    >>> list(islice(drawn(lambda: 10.0, lambda: 2.0), 2))
-    [(10.0, 12.0), (22.0, 24.0)]
-    """
-    t = start_s
-    while True:
-        begin = t + up()
-        t = begin + down()
-        yield begin, t
-
-
-def sampler(
-    rng: np.random.Generator, mean_s: float, distribution: str = "exponential", shape: float = 1.0
-) -> Callable[[], float]:
-    """Give a function that draws times in s.
-
-    Parameters
-    ----------
-    rng : their named stream.
-    mean_s : their mean, > 0.
-    distribution : "exponential", "weibull" (of this shape, > 0) or "deterministic".
-
-    Raises
-    ------
-    ValueError
-        For an unknown distribution, or a mean or shape that is not positive and finite.
-    """
-    if not (0.0 < mean_s < inf and 0.0 < shape < inf):
-        raise ValueError(f"expected a mean and a shape > 0, got {mean_s} and {shape}")
-    if distribution == "deterministic":
-        return lambda: mean_s
-    if distribution == "exponential":
-        return lambda: float(rng.exponential(mean_s))
-    if distribution == "weibull":
-        from math import gamma
-
-        scale = mean_s / gamma(1.0 + 1.0 / shape)
-        return lambda: scale * float(rng.weibull(shape))
-    raise ValueError(f"unknown distribution {distribution!r}")
-
-
 def live(world: World) -> list[Operation]:
     """Give the operations that are under way and end after the present, in order of their end."""
     now = world._now
@@ -390,6 +346,19 @@ def live(world: World) -> list[Operation]:
         if isinstance(entry, SharingChannel) and entry.eid == eid:
             operations += entry.messages()
     return operations
+
+
+def in_order_again(hops: set[Hop], operations: Iterable[Operation]) -> None:
+    """Let nobody wait on the way for a message that was lost or went back to its sender."""
+    lines = {hop: line for hop in hops if (line := hop.line) is not None}
+    for line in lines.values():
+        line.last_s = 0.0
+    for message in operations:
+        if isinstance(message, Travel) and message.eid > 0 and message.is_serialised:
+            hop = message.hop
+            taken = None if hop is None else lines.get(hop)
+            if taken is not None and not message.attempt:
+                taken.last_s = max(taken.last_s, message.t)
 
 
 def end(operations: Iterable[Operation], error: Callable[[], Down]) -> None:

@@ -154,7 +154,7 @@ class FifoServer:
 
         The entries of its jobs are moved by `Operation.put_off`.
         """
-        now = self.world._now
+        now = max(self.world._now, self.halted_until_s)
         self.frees = [now + delay_s + max(0.0, free - now) * factor for free in self.frees]
         if self.background is not None:
             self.background.put_off(now, delay_s, factor)

@@ -230,7 +230,7 @@ class Train(Operation):
 
     def put_off(self, delay_s: float, factor: float) -> None:
         """Move the present step; the steps to come see the engine's slowness themselves."""
-        now = self.world._now
+        now = max(self.world._now, self.engine.halted_until_s)
         end_s = self._step_end_s
         if end_s > now:
             left = min(self._step_s, end_s - now)

@@ -15,7 +15,8 @@ from ecsim.core.types import Task
 from ecsim.kernel import After, Flow, Node, Topology, World
 from ecsim.kernel.battery import Battery
 from ecsim.kernel.charger import Charger
-from ecsim.kernel.outages import LinkSwitch, NodeSwitch, Outages, Throttle, drawn, sampler
+from ecsim.kernel.outages import LinkSwitch, NodeSwitch, Outages, Throttle
+from ecsim.kernel.periods import drawn, sampler
 from ecsim.scenario.faults import Battery as BatterySection
 from ecsim.scenario.faults import Charging, Times
 from ecsim.scenario.schema import Scenario

@@ -148,16 +148,19 @@ def test_after_an_outage_a_link_of_its_own_is_free():
         assert ledger.wait_s[0] == (99.5 if keeps else 0.0)
 
 
-def test_a_message_that_lost_a_race_stays_wasted():
+@pytest.mark.parametrize("lost_s", [1.0, 3.0, 7.0])
+def test_a_message_that_lost_a_race_is_wasted_whenever_it_was(lost_s):
+    """Before the outage, in it, and while the message is sent anew."""
     lab = Lab(keeps=True)
     ledger = Ledger(3)
     lab.ledgers.append(ledger)
 
     def flow():
-        yield First(Travel(lab.up, 4000.0, 2), After(3.0))
+        yield First(Travel(lab.up, 4000.0, 2), After(lost_s))
 
     lab.world.spawn(flow(), ledger)
     Outages(lab.world, lab.switch, [(2.0, 5.0)])
     lab.run()
     assert (ledger.wait_s[2], ledger.service_s[2], ledger.joules[2]) == (0.0, 0.0, 0.0)
+    assert ledger.propagation_s == 0.0
     assert (ledger.wasted_s, ledger.wasted_j) == (6.0, 6.0)

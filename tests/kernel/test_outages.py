@@ -17,11 +17,13 @@ from ecsim.kernel import (
     Node,
     Train,
     Travel,
+    UniformJitter,
     Use,
     World,
     check_energy,
 )
-from ecsim.kernel.outages import NodeSwitch, Outages, Throttle, drawn, sampler
+from ecsim.kernel.outages import NodeSwitch, Outages, Throttle
+from ecsim.kernel.periods import drawn, sampler
 
 
 def test_a_job_in_service_and_one_in_the_queue_end_when_the_outage_begins():
@@ -379,3 +381,30 @@ def test_drawn_times_have_the_mean_they_are_given():
     for mean_s in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="expected a mean"):
             sampler(np.random.default_rng(1), mean_s)
+
+
+@pytest.mark.parametrize("loses", [{}, {"jitter": UniformJitter(0.0, 0.0)}])
+def test_a_message_that_stands_still_is_lost_for_what_was_sent(loses):
+    """The link is out from 1.2 s, one of its ends from 2 s; a link with a line, and without."""
+    lab = Lab(keeps_link=True, **loses)
+    sent = lab.spawn_at(0.0, Travel(lab.up, 4000.0))
+    queued = lab.spawn_at(0.0, Travel(lab.up, 1000.0))
+    later = lab.spawn_at(3.5, Travel(lab.up, 1000.0))
+    Outages(lab.world, lab.link_switch, [(1.2, 5.2)])
+    Outages(lab.world, lab.switch, [(2.0, 3.0)])
+    assert lab.run() == [(2.0, "down"), (2.0, "down"), (pytest.approx(6.7), "ok")]
+    assert (sent.wait_s[0], sent.service_s[0]) == (pytest.approx(0.8), pytest.approx(1.2))
+    assert (queued.wait_s[0], queued.service_s[0]) == (pytest.approx(2.0), 0.0)
+    assert later.wait_s[0] == pytest.approx(1.7)  # the link is still out until 5.2 s
+
+
+def test_a_brown_out_of_a_node_that_stands_still():
+    lab = Lab(keeps=True)
+    job = lab.spawn_at(0.0, Use(lab.npu, 2.0, 4.0))
+    lab.spawn_at(0.0, Train(lab.host, 2.0, 4.0))
+    lab.spawn_at(0.0, Use(lab.npu, 1.0, 2.0))
+    Outages(lab.world, lab.switch, [(1.0, 5.0)])
+    Outages(lab.world, Throttle(lab.world, [lab.npu, lab.host], 0.5), [(3.0, 7.5)])
+    # 1 s left of each at 5 s: 2 s; the queued one has 0.25 s done by 7.5 s
+    assert lab.run() == [(7.0, "ok"), (7.0, "ok"), (8.25, "ok")]
+    assert (job.wait_s[0], job.service_s[0], job.joules[0]) == (4.0, 3.0, 6.0)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ecsim.api import load_plugins
 from ecsim.records.tables import STAGES
 from ecsim.runtime.run import run_scenario
 
@@ -40,6 +41,10 @@ times = st.one_of(
     ),
 )
 maybe_times = st.one_of(st.none(), times)
+policies = st.one_of(
+    st.none(),
+    st.builds(lambda t, name: t | {"policy": name}, times, st.sampled_from(["lose", "resume"])),
+)
 charging = st.one_of(
     st.none(),
     st.fixed_dictionaries({"power": st.floats(0.1, 12.0).map(lambda w: f"{w:.6f} W")}),
@@ -79,8 +84,51 @@ patience = st.fixed_dictionaries(
         "on_timeout": st.sampled_from(["edge", "drop", "wait"]),
     },
 )
+PLUGIN = """
+import ecsim
+from ecsim.strategies.ecc_snn import EccSnn
+
+@ecsim.register("strategy", "restless")
+class Restless(EccSnn):
+    def background(self, ctx):
+        yield from super().background(ctx)
+        for node in (*ctx.devices, *ctx.nodes("cloud")):
+            yield self.change(node, ctx)
+
+    def change(self, node, ctx):
+        rng = ctx.random("levels", node)
+        while ctx.now < 16.0:
+            yield ctx.after(rng.exponential(0.7))
+            ctx.set_level(node, (None, "low", "high")[rng.integers(3)])
+"""
+LEVELS = {
+    "low": {"speed": 0.3, "power": 0.2},
+    "high": {"speed": 1.7, "power": 3.0, "transition": "130 ms"},
+}
+disciplines = st.one_of(
+    st.just({}),
+    st.sampled_from(["priority", "preemptive", "sharing"]).map(lambda name: {"discipline": name}),
+    st.just({"batch": {"max": 3, "timeout": "40 ms", "latency": [[1, 1.0], [3, 2.0]]}}),
+)
+tenants = st.sampled_from([None, {"rate": "5 /s", "service": "60 ms"}])
+
+
+@st.composite
+def services(draw, slowdown):
+    """Draw how a node serves."""
+    found = dict(draw(disciplines)) | {
+        "servers": draw(st.integers(1, 2)),
+        "slowdown": draw(st.sampled_from([1.0, slowdown])),
+        "levels": LEVELS,
+        "start_level": draw(st.sampled_from([None, "low"])),
+        "capacity": draw(st.sampled_from([None, 1, 4])),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
 strategies = st.lists(
     st.one_of(
+        patience.map(lambda p: {"name": "restless", "threshold": 0.4} | p),
         st.just({"name": "edge_only"}),
         patience.map(lambda p: {"name": "cloud_only"} | p),
         patience.map(lambda p: {"name": "ecc_snn", "threshold": 0.4} | p),
@@ -97,30 +145,33 @@ def systems(draw):
     battery = draw(batteries)
     outages = draw(maybe_times)
     keeps = battery is None and draw(st.booleans())
-    device = {
+    device = draw(services(60.0)) | {
+        "background": draw(tenants),
         "count": draw(st.integers(1, 3)),
         "card": draw(st.sampled_from(["darwin3", "raspberry_pi_4b"])),
         "battery": battery,
         "outages": outages and outages | ({"policy": "resume"} if keeps else {}),
     }
-    cloud = {
+    cloud = draw(services(300.0)) | {
         "tier": "cloud",
         "card": "rtx3090",
         "count": draw(st.integers(1, 2)),
-        "outages": draw(maybe_times),
+        "outages": draw(policies),
         "background": draw(st.sampled_from([None, {"rate": "40 /s", "service": "9 ms"}])),
     }
     brown_outs = draw(maybe_times)
     cloud["brown_outs"] = brown_outs and brown_outs | {"speed": draw(st.floats(0.1, 0.9))}
     link = {"card": draw(st.sampled_from(["wifi_2012", "lte_2012"]))}
     link |= {"shared": draw(st.booleans()), "uplink": draw(st.sampled_from(["1 Mbit/s", None]))}
-    link_outages = draw(maybe_times)
-    if link_outages is not None:
-        link["outages"] = link_outages | {"policy": draw(st.sampled_from(["lose", "resume"]))}
+    link["duplex"] = draw(st.sampled_from(["full", "half"]))
+    link["outages"] = draw(policies)
+    if not link["outages"] or link["outages"]["policy"] == "lose":
+        link["medium"] = draw(st.sampled_from(["fifo", "sharing"]))
+        link["loss"] = draw(st.sampled_from([None, {"probability": 0.2, "timeout": "50 ms"}]))
     nodes = {"cloud": cloud}
     if draw(st.booleans()):
         nodes["cam"] = device | {"tier": "end"}
-        nodes["gate"] = {"tier": "edge", "card": "raspberry_pi_4b", "outages": draw(maybe_times)}
+        nodes["gate"] = {"tier": "edge", "card": "raspberry_pi_4b", "outages": draw(policies)}
         links = [{"between": ["cam", "gate"]} | link, {"between": ["gate", "cloud"]} | link]
     else:
         nodes["cam"] = device | {"tier": "edge"}
@@ -140,6 +191,13 @@ def systems(draw):
             "payload": "60 kB",
         },
     }
+
+
+@pytest.fixture
+def restless(tmp_path):
+    plugin = tmp_path / "plugin_of_conservation.py"
+    plugin.write_text(PLUGIN)
+    load_plugins([plugin])
 
 
 def check(run):
@@ -190,5 +248,5 @@ def check(run):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(system=systems())
-def test_nothing_is_lost_or_made(system, write_scenario, tmp_path):
+def test_nothing_is_lost_or_made(restless, system, write_scenario, tmp_path):
     check(run_scenario(write_scenario(**system), out=tmp_path / "runs"))

@@ -10,7 +10,8 @@ from replications import backlog, check
 from ecsim.core.errors import Down
 from ecsim.kernel import After, Engine, Node, Use, World
 from ecsim.kernel.battery import Battery
-from ecsim.kernel.outages import NodeSwitch, Outages, drawn
+from ecsim.kernel.outages import NodeSwitch, Outages
+from ecsim.kernel.periods import drawn
 
 
 class Draws:
