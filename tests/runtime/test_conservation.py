@@ -243,7 +243,6 @@ def check(run):
 @settings(
     max_examples=25,
     deadline=None,
-    derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # an example is a whole run: no shrinking
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
