@@ -20,6 +20,9 @@ from ecsim.kernel.server import FifoServer
 from ecsim.kernel.training import Train
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from ecsim.kernel.node import Node
     from ecsim.kernel.world import World
 
@@ -172,8 +175,8 @@ class QueueRow:
 class QueueWindow:
     """Readings of all queues over the measured window, which is cut in equal slices.
 
-    Call `open` at its start, `cut` at the end of each slice and `close` at its end, after the
-    last `cut`.
+    Call `open` at its start, `cut` at the end of each slice (or `cut_at` once) and `close` at its
+    end, after the last `cut`.
     """
 
     def __init__(self, world: World, queues: Sequence[Queue]) -> None:
@@ -202,6 +205,16 @@ class QueueWindow:
             ]
         )
         self._brought_s = brought_s
+
+    def cut_at(self, edges_s: npt.NDArray[np.float64]) -> bool:
+        """End all slices at once, at these times, where a `Playback` knows how; say whether."""
+        playback = self._world.playback
+        found = playback and playback.slices([queue.part for queue in self.queues], edges_s)
+        if not found:
+            return False
+        joined_s, backlog_s = (column.T.tolist() for column in found)
+        self._cuts = [[*zip(*cut, strict=True)] for cut in zip(joined_s, backlog_s, strict=True)]
+        return True
 
     def close(self) -> None:
         """End the window."""

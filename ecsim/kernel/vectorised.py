@@ -196,8 +196,10 @@ class _Served:
         self._world = world
         self._parts = parts
         self._books = books
-        self._queues = queues
-        self._queue_of = queue_of
+        self.queues = queues
+        self.queue_of = queue_of
+        self.join_s = books.join_s
+        self.seconds = books.amounts["work"]
         self._size_bytes = size_bytes
         self.due_s = due_s
         self.begin_s, self.end_s = _side_by_side(
@@ -235,13 +237,13 @@ class _Served:
         self._advance_queues(new)
 
     def _advance_queues(self, new: slice) -> None:
-        which = self._queue_of[new]
-        longest_s, last_s = np.zeros(len(self._queues)), np.zeros(len(self._queues))
+        which = self.queue_of[new]
+        longest_s, last_s = np.zeros(len(self.queues)), np.zeros(len(self.queues))
         np.maximum.at(longest_s, which, self._books.amounts["wait"][new])
         np.maximum.at(last_s, which, self.end_s[new])  # in a queue with one server ends ascend
         longest, last = longest_s.tolist(), last_s.tolist()
         for i in np.flatnonzero(np.bincount(which)).tolist():
-            queue = self._queues[i]
+            queue = self.queues[i]
             if longest[i] > queue.max_wait_s:
                 queue.max_wait_s = longest[i]
             if isinstance(queue, Channel):
@@ -249,7 +251,7 @@ class _Served:
             elif queue.n_servers == 1:
                 queue.frees = [last[i]]
             else:  # a job takes the server that is free first: the latest ends remain
-                ends_s = np.sort(self.end_s[: new.stop][self._queue_of[: new.stop] == i])
+                ends_s = np.sort(self.end_s[: new.stop][self.queue_of[: new.stop] == i])
                 unused = [0.0] * (queue.n_servers - len(ends_s))
                 queue.frees = unused + ends_s[-queue.n_servers :].tolist()
 
@@ -349,6 +351,7 @@ class Playback:
         self._transfers: list[tuple[Sequence[Hop], Ints, Floats, Floats]] = []
         self._connections: list[_Connections] = []
         _keep_freed_memory()
+        world.playback = self
         world.replace_loop(self._advance)
         world.queue = cast(Any, _UnderWay(world, self._stages))
 
@@ -409,6 +412,30 @@ class Playback:
                 self._world, list(found.values()), which[order], join_s[order], end_s[order]
             )
             self._connections.append(connections)
+
+    def slices(
+        self, parts: Sequence[FifoServer | Channel], edges_s: Floats
+    ) -> tuple[Floats, Floats] | None:
+        """Give what each part was brought in each slice of time, and its backlog at the end of it.
+
+        In s, of shape (parts, slices), without moving the clock; None where one of several servers
+        is free first, which has to be looked up at the time.
+        """
+        number = {id(part): index for index, part in enumerate(parts)}
+        shape = (len(parts), len(edges_s))  # the first column is what was before
+        brought_s, ends_s = np.zeros(shape), np.full(shape, -inf)
+        for stage in self._stages:
+            if any(getattr(queue, "n_servers", 1) > 1 for queue in stage.queues):
+                return None
+            cuts = stage.join_s.searchsorted(edges_s)  # before which job each slice begins
+            n = int(cuts[-1])
+            index = np.array([number[id(queue)] for queue in stage.queues]) * len(edges_s)
+            where = index[stage.queue_of[:n]]
+            where += np.repeat(np.arange(len(edges_s)), np.diff(cuts, prepend=0))
+            np.add.at(brought_s.reshape(-1), where, stage.seconds[:n])
+            np.maximum.at(ends_s.reshape(-1), where, stage.end_s[:n])
+        backlog_s = np.maximum.accumulate(ends_s, axis=1)[:, 1:] - edges_s[1:]
+        return brought_s[:, 1:], np.maximum(backlog_s, 0.0)
 
     def _advance(self, until_s: float) -> None:
         for stage in self._stages:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ecsim.kernel.battery import Battery
     from ecsim.kernel.disciplines import EventEngine
     from ecsim.kernel.radio import Radio
+    from ecsim.kernel.vectorised import Playback
 
 
 class World(simpy.Environment):
@@ -36,6 +37,7 @@ class World(simpy.Environment):
     queue : the heap of (time, priority, id, entry); only operations and SimPy push on it.
     meters : every meter, in order of creation.
     unowned_j : energy charged by flows without a ledger, in J.
+    playback : what knows the whole run beforehand and stands in for the loop, where it is so.
     n_spawned, n_done : flows started by `spawn` and flows that have returned.
     """
 
@@ -49,6 +51,7 @@ class World(simpy.Environment):
         self.radios: list[Radio] = []
         self.stations: list[EventEngine] = []
         self.batteries: list[Battery] = []
+        self.playback: Playback | None = None
         self.unowned_j = 0.0
         self.n_spawned = 0
         self.n_done = 0

@@ -56,11 +56,16 @@ class Watch:
         self._run_until(warmup_s)
         open_window()
         self._window.open()
-        for slice_ in range(1, N_SLICES + 1):
-            passed = (horizon_s - warmup_s) * slice_ / N_SLICES
-            self._run_until(horizon_s if slice_ == N_SLICES else warmup_s + passed)
-            self._window.cut()
-            tell(slice_ / N_SLICES)
+        edges_s = warmup_s + (horizon_s - warmup_s) * np.arange(N_SLICES + 1) / N_SLICES
+        edges_s[-1] = horizon_s
+        if self._window.cut_at(edges_s):
+            self._run_until(horizon_s)
+            tell(1.0)
+        else:
+            for slice_, end_s in enumerate(edges_s[1:].tolist(), start=1):
+                self._run_until(end_s)
+                self._window.cut()
+                tell(slice_ / N_SLICES)
         self._window.close()
 
     def _run_until(self, t_s: float) -> None:

@@ -139,6 +139,7 @@ def _device_blocks(
     """Give (times, phases, sample ids, visits) of one device, block by block."""
     ends = phase_ends(schedule, phase_s)[:-1]  # of all phases but the last
     visits = np.zeros(len(hand), dtype=np.int64)
+    n_classes = int(np.max(labels)) + 1
     current, deck = -1, None
     for times in blocks:
         phases = np.searchsorted(ends, times, side="right")
@@ -147,7 +148,8 @@ def _device_blocks(
         counts = np.bincount(phases)
         for phase in np.flatnonzero(counts).tolist():
             if deck is None or phase != current:
-                shown = hand[np.isin(labels[hand], schedule.classes_in(phase))]
+                is_shown = np.bincount(schedule.classes_in(phase), minlength=n_classes) > 0
+                shown = hand[is_shown[labels[hand]]]
                 current, deck = phase, Deck(shown, data("deck", device, str(phase)))
             for piece in deck.deal(int(counts[phase])):
                 where = position[piece]
