@@ -38,7 +38,7 @@ class Commands(click.Group):
             click.echo(str(error), err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("interrupted; nothing was written", err=True)
+            click.echo("interrupted; only what was finished is written", err=True)
             sys.exit(130)
         except BrokenPipeError:
             sys.stderr.close()

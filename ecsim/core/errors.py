@@ -62,6 +62,10 @@ class ScenarioError(UserError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[ScenarioError], tuple[tuple[Problem, ...]]]:
+        """Come whole out of another process, not rebuilt from the text."""
+        return type(self), (self.problems,)
+
 
 class DataError(UserError):
     """A data set, weight file or prediction file is missing or does not fit."""

@@ -38,6 +38,7 @@ def json_schema(lookup: Lookup) -> dict[str, Any]:
     schema["required"] = [key for key in schema["required"] if key not in derived]
     schema["$defs"]["Seeds"].pop("required")
     schema["$defs"]["Energy"].pop("required")
+    schema["$defs"]["Replications"].pop("required")  # max follows from min
     for (section, key), kind in _CARDS.items():
         schema["$defs"][section]["properties"][key]["enum"] = lookup.names(kind)
     for plugin in _subclasses(Plugin):

@@ -134,6 +134,7 @@ def test_the_json_schema_knows_names_and_keys() -> None:
     assert schedule["allOf"][0]["then"]["required"] == ["base_classes", "increment"]
     assert schema["$defs"]["Node"]["properties"]["card"]["enum"][0] == "darwin3"
     assert not schema["$defs"]["Setup"]["required"]
+    assert "required" not in schema["$defs"]["Replications"]
 
 
 def test_the_json_schema_refers_only_to_what_it_has() -> None:

@@ -235,6 +235,8 @@ PLACES = [
     "learning", "learning.update", "learning.setup.name", "energy", "energy.boundary", "costs",
     "costs.name", "strategies", "strategies.0", "strategies.1.label", "strategies.1.versions",
     "strategies.2.rate", "strategies.2.name", "assert", "assert.0", "run", "compute", "name",
+    "replications", "replications.min", "replications.max", "replications.stop",
+    "replications.stop.metric",
 ]  # fmt: skip
 
 

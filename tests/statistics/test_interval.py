@@ -36,10 +36,11 @@ def test_t_intervals_cover_the_truth_in_95_percent(n):
 
 def test_paired_intervals_gain_from_common_random_numbers():
     rng = np.random.default_rng(2)
-    world = rng.normal(0, 5.0, size=(4000, 6))  # what both arms meet
+    world = rng.normal(0, 5.0, size=(N, 6))  # what both arms meet
     x, y = (world + rng.normal(m, 0.5, size=world.shape) for m in (1.0, 0.7))
     paired = [paired_t(a, b) for a, b in zip(x, y, strict=True)]
-    assert share_covered(paired, 0.3) == pytest.approx(0.95, abs=0.0172)
+    assert share_covered(paired, 0.3) == pytest.approx(0.95, abs=0.0077)
+    paired, x, y = paired[:2000], x[:2000], y[:2000]
     unpaired = [welch(a, b) for a, b in zip(x, y, strict=True)]
     assert share_covered(unpaired, 0.3) > 0.99
     assert (
