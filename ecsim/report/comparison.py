@@ -48,7 +48,7 @@ def comparison(rows: Sequence[Mapping[str, Any]], level: float) -> Table:
         ]
         table.add_row(
             named(metric), row["a"], row["b"], str(row["n"]), *figures,
-            plain(row["p_holm"], "{:.3f}"), plain(row["effect_size"], "{:.2f}"),
+            _p(row["p_holm"]), plain(row["effect_size"], "{:.2f}"),
             number(row["smallest_detectable"], metric),
             row["finding"],
         )  # fmt: skip
@@ -87,6 +87,10 @@ def number(value: float | None, metric: str) -> str:
 def plain(value: float, form: str = "{:.3g}") -> str:
     """Write a number; `-` where there is none."""
     return form.format(value) if math.isfinite(value) else "-"
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else plain(value, "{:.3f}").removeprefix("0")
 
 
 def _unit(metric: str) -> tuple[str, float]:
