@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecsim.api import run, sweep
+    from ecsim.api import run, search, sweep
     from ecsim.core.registry import register
     from ecsim.experiment.claims import claims
     from ecsim.experiment.compare import compare
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "__version__", "claims", "compare", "list_models", "load", "register", "run", "sweep",
+    "__version__", "claims", "compare", "list_models", "load", "register", "run", "search", "sweep",
 ]  # fmt: skip
 
 _LAZY = {
@@ -28,6 +28,7 @@ _LAZY = {
     "list_models": ("ecsim.models", "list_models"),
     "register": ("ecsim.core.registry", "register"),
     "run": ("ecsim.api", "run"),
+    "search": ("ecsim.api", "search"),
     "sweep": ("ecsim.api", "sweep"),
 }
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ecsim.records.sweeps import Sweep
     from ecsim.runtime.progress import Progress
 
-__all__ = ["load_plugins", "run", "sweep"]
+__all__ = ["load_plugins", "run", "search", "sweep"]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -100,6 +100,32 @@ def sweep(
     return run_sweep(
         read_plan(path, set), chosen, out=out, plugins=plugins, keep_going=keep_going,
         progress=progress,
+    )  # fmt: skip
+
+
+def search(
+    path: str | os.PathLike[str],
+    *,
+    set: Mapping[str, object] = _NOTHING,
+    jobs: int = 1,
+    engine: str | None = None,
+    scheduler: str | None = None,
+    retries: int = 2,
+    plugins: Iterable[str | os.PathLike[str]] = (),
+    out: str | Path = ROOT,
+    progress: SweepProgress | None = None,
+) -> Sweep:
+    """Run the trials of a search that are left and give all of them, as ``ecsim search`` does.
+
+    The parameters are those of `sweep`; `path` has a section `search`. Needs Optuna.
+    """
+    load_plugins(plugins)
+    from ecsim.experiment import engines
+    from ecsim.experiment.search import search as run_search
+
+    chosen = engines.make(engine or ("loky" if jobs > 1 else "serial"), jobs, retries, scheduler)
+    return run_search(
+        path, chosen, overrides=set, out=out, plugins=plugins, progress=progress
     )  # fmt: skip
 
 

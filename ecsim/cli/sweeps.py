@@ -1,4 +1,4 @@
-"""The commands `sweep` and `collect`, and what they show while they go on."""
+"""The commands `sweep`, `search` and `collect`, and what they show while they go on."""
 
 from __future__ import annotations
 
@@ -129,6 +129,41 @@ def sweep(
 
 
 @click.command()
+@scenario_options
+@workers
+@engine
+@scheduler
+@retries
+@root
+@as_json
+def search(
+    file: Path,
+    overrides: dict[str, str],
+    plugins: tuple[Path, ...],
+    jobs: int,
+    engine: str | None,
+    scheduler: str | None,
+    retries: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Run the trials of a search that are left; the same command goes on after a stop.
+
+    FILE is a scenario with a section `search`, or names one. Needs: pip install 'ecsim[search]'.
+    """
+    from ecsim import api
+
+    with LiveCells(console(stderr=True)) as live, stopping():
+        found = api.search(
+            file, set=overrides, jobs=jobs, engine=engine or ("dask" if scheduler else None),
+            scheduler=scheduler, retries=retries, plugins=plugins, out=out, progress=live,
+        )  # fmt: skip
+    report(found, as_json)
+    if not as_json:
+        click.echo((found.path / "pareto.csv").read_text(), nl=False)
+
+
+@click.command()
 @click.argument("sweep")
 @root
 @as_json
@@ -188,4 +223,4 @@ def _dry_run(
         click.echo("\n".join(found.lines()))
 
 
-COMMANDS = (sweep, collect)
+COMMANDS = (sweep, search, collect)

@@ -97,7 +97,7 @@ class Study:
         """
         which = "sweep" if isinstance(section, Sweep) else "search"
         given: dict[str, object] = {
-            key: self._tree((which, "set", key), value) for key, value in section.fixed.items()
+            key: self.placed(value, (which, "set", key)) for key, value in section.fixed.items()
         }
         given |= self.overrides
         given |= {key: _as_tree(value) for key, value in setting.items()}
@@ -111,9 +111,10 @@ class Study:
 
     def trees(self, setting: Setting) -> dict[str, Tree]:
         """Give a setting with the place of each value in the file."""
-        return {key: self._tree(value.path, value.plain) for key, value in setting.items()}
+        return {key: self.placed(value.plain, value.path) for key, value in setting.items()}
 
-    def _tree(self, path: TreePath, plain: Any) -> Tree:
+    def placed(self, plain: Any, path: TreePath) -> Tree:
+        """Give a value with the place in the file that it comes from."""
         return from_plain(plain, self.tree.find(path)[0].origin)
 
     def _replicate(self, given: Mapping[str, object], value: object) -> Tree:
