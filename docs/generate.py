@@ -6,6 +6,7 @@ from ecsim.records.metrics import MEANINGS
 from ecsim.records.tables import dictionary
 from ecsim.scenario.claims import Claim, Other, Suite
 from ecsim.scenario.section import Section
+from ecsim.scenario.sweep import Axis, Range, Search, Sweep, SweepFile
 
 REFERENCE = Path(__file__).parent / "reference"
 TABLES = """# Tables
@@ -31,23 +32,40 @@ A claim needs `id` and `text`; unless it is `not_testable` or `by_construction` 
 _OF_CLAIMS: tuple[tuple[str, type[Section]], ...] = (
     ("The suite", Suite), ("A claim", Claim), ("`against` as a mapping", Other),
 )  # fmt: skip
+SWEEP = """# Sweep files
+
+What `ecsim sweep` and `ecsim search` read: the sections `sweep` and `search`, in a scenario or in a
+file of its own. Generated from the declarations; see [how to sweep](../how-to/sweep.md).
+"""
+_OF_SWEEPS: tuple[tuple[str, type[Section]], ...] = (
+    ("A file of its own", SweepFile), ("`sweep`", Sweep), ("An entry of `axes`", Axis),
+    ("A range, where a list of values may stand too", Range), ("`search`", Search),
+)  # fmt: skip
 
 
 def claims() -> str:
     """Give the page of the keys of a claims suite."""
-    page = CLAIMS
-    for title, section in _OF_CLAIMS:
-        page += f"\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n"
-        for key, field in section.fields_by_key().items():
-            default = "" if field.is_required() or not field.default else f"`{field.default}`"
-            default = "required" if field.is_required() else default
-            default = "" if "Undefined" in default else default
-            page += f"| `{key}` | {default} | {field.description} |\n"
+    return CLAIMS + "".join(_keys(title, section) for title, section in _OF_CLAIMS)
+
+
+def sweeps() -> str:
+    """Give the page of the sections that vary a scenario."""
+    return SWEEP + "".join(_keys(title, section) for title, section in _OF_SWEEPS)
+
+
+def _keys(title: str, section: type[Section]) -> str:
+    page = f"\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n"
+    for key, field in section.fields_by_key().items():
+        default = "" if field.is_required() or not field.default else f"`{field.default}`"
+        default = "required" if field.is_required() else default
+        default = "" if "Undefined" in default else default
+        page += f"| `{key}` | {default} | {field.description} |\n"
     return page
 
 
 def main() -> None:
     """Write the pages."""
+    (REFERENCE / "sweep.md").write_text(sweeps())
     (REFERENCE / "tables.md").write_text(TABLES + dictionary())
     rows = (f"| `{name}` | {unit} | {meaning} |\n" for name, (unit, meaning) in MEANINGS.items())
     (REFERENCE / "metrics.md").write_text(METRICS + "".join(rows))

@@ -1,6 +1,7 @@
 """The documentation runs: files are written, scenarios checked, code and commands executed."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def test_links_lead_somewhere(page):
 def test_data_dictionary_is_the_declared_one():
     page = (ROOT / "docs" / "reference" / "tables.md").read_text()
     assert page.endswith(dictionary()), "run: python docs/generate.py"
+
+
+def test_sweep_page_is_the_declared_one():
+    page = (ROOT / "docs" / "reference" / "sweep.md").read_text()
+    generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    assert page == generate["sweeps"](), "run: python docs/generate.py"
 
 
 def test_metrics_page_lists_every_metric():
