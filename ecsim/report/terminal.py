@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -10,11 +10,10 @@ from rich.table import Table
 
 from ecsim.records.metrics import Summary
 from ecsim.records.tables import STAGES
+from ecsim.report.numbers import NONE, number, percent
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_NONE = "-"
 
 
 def show(summary: Summary, console: Console | None = None) -> None:
@@ -33,10 +32,10 @@ def quality(summary: Summary) -> Table:
         table.add_column(f"{head}\nms", justify="right", no_wrap=True)
     for label, of in summary.items():
         shares = [of["accuracy"], of["cur"], of["cur_seen"], of["cur_unseen"]]
-        latency = ["unstable", _NONE, _NONE, _NONE]
+        latency = ["unstable", NONE, NONE, NONE]
         if of.get("stable", True):
-            latency = [_number(of["latency_s"][k], 1e3) for k in ("mean", "p50", "p95", "p99")]
-        table.add_row(label, *(_percent(share) for share in shares), *latency)
+            latency = [number(of["latency_s"][k], 1e3) for k in ("mean", "p50", "p95", "p99")]
+        table.add_row(label, *(percent(share) for share in shares), *latency)
     notes = [
         f"{label} is unstable: {of['unstable_because']}"
         for label, of in summary.items()
@@ -64,9 +63,9 @@ def costs(summary: Summary) -> Table:
     for head in ("up", "down"):
         table.add_column(f"{head}\nkB", justify="right", no_wrap=True)
     for label, of in summary.items():
-        energy = [_number(of["energy_per_task_j"][part], 1e3) for part in ("total", *parts)]
-        moved = [_number(of["bytes_per_task"][way], 1e-3) for way in ("up", "down")]
-        table.add_row(label, *energy, _number(of["idle_energy_per_task_j"], 1e3), *moved)
+        energy = [number(of["energy_per_task_j"][part], 1e3) for part in ("total", *parts)]
+        moved = [number(of["bytes_per_task"][way], 1e-3) for way in ("up", "down")]
+        table.add_row(label, *energy, number(of["idle_energy_per_task_j"], 1e3), *moved)
     return table
 
 
@@ -82,7 +81,7 @@ def phases(summary: Summary) -> Table:
         cur = {phase["phase"]: phase["cur"] for phase in of["phases"]}
         probe = [of["probe_accuracy"][end] for end in ("first", "last")]
         table.add_row(
-            label, *(_percent(cur.get(phase)) for phase in found), *(_percent(p) for p in probe)
+            label, *(percent(cur.get(phase)) for phase in found), *(percent(p) for p in probe)
         )
     return table
 
@@ -104,11 +103,11 @@ def queues(frame: pd.DataFrame, n_busiest: int = 5) -> Table:
             table.add_row(
                 f"  {row.place} {row.component}{mark}",
                 f"{row.offered_load:.2f}",
-                _percent(row.utilisation),
+                percent(row.utilisation),
                 str(row.n_jobs),
-                _number(wait_s, 1e3),
-                _number(row.max_wait_s, 1e3),
-                _number(row.mean_waiting, 1.0),
+                number(wait_s, 1e3),
+                number(row.max_wait_s, 1e3),
+                number(row.mean_waiting, 1.0),
             )
     return table
 
@@ -117,18 +116,3 @@ def _table(title: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("strategy", overflow="fold")
     return table
-
-
-def _percent(value: Any) -> str:
-    return _NONE if value is None else f"{100 * value:.1f}"
-
-
-def _number(value: Any, scale: float) -> str:
-    """Write three significant digits without an exponent, where that is readable."""
-    if value is None:
-        return _NONE
-    scaled = value * scale
-    if scaled == 0 or 0.01 <= abs(scaled) < 1e6:
-        digits = 0 if abs(scaled) >= 100 or scaled == 0 else 1 if abs(scaled) >= 10 else 2
-        return f"{scaled:.{digits}f}"
-    return f"{scaled:.1e}"

@@ -1,0 +1,1 @@
+"""The sections of a page, one file each; `run`, `replications` and `sweep` put them in order."""

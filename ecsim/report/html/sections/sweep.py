@@ -1,0 +1,140 @@
+"""The sections of a sweep: what was varied, what it did, every cell, and what failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ecsim.report.html import swept
+from ecsim.report.html.markup import Markup, join, tag
+from ecsim.report.html.metrics import MAIN, Metric
+from ecsim.report.html.section import Section, folded, note
+from ecsim.report.html.sections import provenance, warnings
+from ecsim.report.html.sections.effects import effects
+from ecsim.report.html.swept import Key
+from ecsim.report.html.tables import Cell, Column, Row, count, share, table, text, value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LONG = ("cells", "axes")
+MAX_TRACEBACKS = 20
+
+
+def of_sweep(sweep: Any) -> list[Section]:
+    """Give the sections of a sweep, finished or not (`ecsim.records.sweeps.Sweep`)."""
+    cells = sweep.cells
+    failures = [{"cell": cell} | dict(why) for cell, why in sweep.failures.items()]
+    first: dict[str, Any] = next((run.manifest for run in sweep.runs.values()), {})
+    shared = {key: first[key] for key in provenance.SHARED if key in first}
+    keys = swept.keys_of(cells, sweep.keys)
+    free = [key for key in keys if not swept.is_seed(key.name)]
+    found = [
+        Section("summary", "Summary", _summary(cells, keys, failures)),
+        warnings.section([*_warnings(cells, failures), *warnings.of_costs(first)]),
+    ]
+    if len(cells):
+        drawn = effects(cells, free)
+        if drawn:
+            found.append(Section("figures", "Figures", tag("div", drawn, class_="figures")))
+        found.append(Section("cells", "Cells", _cells(cells, keys)))
+    if failures:
+        found.append(Section("failures", "Failures", _failures(failures)))
+    known = {key: of for key, of in sweep.manifest.items() if key not in _LONG}
+    found.append(provenance.of(known | shared))
+    return found
+
+
+def _summary(
+    cells: pd.DataFrame, keys: Sequence[Key], failures: Sequence[Mapping[str, Any]]
+) -> Markup:
+    n = cells["cell"].nunique() if len(cells) else 0
+    said = f"{n} cells finished, {len(failures)} failed."
+    rows: list[Row] = []
+    for key in keys:
+        shown = list(key.values)
+        if len(shown) > 12:
+            shown = [*shown[:5], "…", shown[-1]]
+        role = "replicates" if swept.is_seed(key.name) else "varied"
+        rows.append([key.name, role, count(len(key.values)), ", ".join(shown)])
+    columns = (text("key"), text("role"), Column("values"), text("which"))
+    parts = [note(said), table("What was varied", columns, rows)]
+    if n:
+        parts.append(_ranges(cells))
+    return join(parts)
+
+
+def _ranges(cells: pd.DataFrame) -> Markup:
+    shown = [metric for metric in MAIN if metric.path in cells.columns]
+    columns = [text("strategy"), Column("cells")]
+    for metric in shown:
+        columns += [Column(f"{metric.head}, {end}", metric.unit) for end in ("lowest", "highest")]
+    rows: list[Row] = []
+    for label in dict.fromkeys(cells["strategy"].tolist()):
+        mine = cells[(cells["strategy"] == label).to_numpy()]
+        row: list[Cell | str] = [str(label), count(len(mine))]
+        for metric in shown:
+            known = mine if not metric.is_latency else mine[swept.is_stable(mine)]
+            of = known[metric.path].to_numpy(float)
+            of = of[[math.isfinite(one) for one in of]]
+            row += [_cell(metric, end(of) if len(of) else None) for end in (min, max)]
+        rows.append(row)
+    return table("Lowest and highest over the cells", columns, rows)
+
+
+def _warnings(cells: pd.DataFrame, failures: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    items = []
+    if failures:
+        items.append(tag("li", tag("strong", f"Failed cells: {len(failures)}; "), "see Failures."))
+    for label in dict.fromkeys(cells["strategy"].tolist()) if len(cells) else ():
+        mine = cells[(cells["strategy"] == label).to_numpy()]
+        n = int((~swept.is_stable(mine)).sum())
+        if n:
+            head = tag("strong", f"{label} is unstable in {n} of {len(mine)} cells: ")
+            why = "a queue cannot keep up there, and its latency depends on the run's length."
+            items.append(tag("li", head, why))
+    return items
+
+
+def _cells(cells: pd.DataFrame, keys: Sequence[Key]) -> Markup:
+    shown = [metric for metric in MAIN if metric.path in cells.columns]
+    columns = [text("cell"), text("strategy")]
+    columns += [Column(key.name, is_number=key.numbers is not None) for key in keys]
+    columns += [metric.column for metric in shown]
+    names = [key.name for key in keys]
+    orders = {key.name: dict(zip(key.values, key.numbers or (), strict=False)) for key in keys}
+    rows: list[Row] = []
+    for row, is_stable in zip(cells.to_dict("records"), swept.is_stable(cells), strict=True):
+        line: list[Cell | str] = [str(row["cell"])[:12], str(row["strategy"])]
+        for name in names:
+            said = swept.show(row[name])
+            line.append(Cell(said, orders[name].get(said)))
+        for metric in shown:
+            if metric.is_latency and not is_stable:
+                line.append(Cell("unstable"))
+            else:
+                line.append(_cell(metric, row[metric.path]))
+        rows.append(line)
+    said = note("A cell is an ordinary run: ", tag("code", "ecsim report"), " takes its folder.")
+    return join([table("Every cell", columns, rows, n_heads=2), said])
+
+
+def _failures(failures: Sequence[Mapping[str, Any]]) -> Markup:
+    parts = []
+    for failure in failures[:MAX_TRACEBACKS]:
+        about = {key: of for key, of in failure.items() if key not in ("traceback", "values")}
+        about |= failure.get("values") or {}
+        facts = [(tag("dt", str(key)), tag("dd", swept.show(of))) for key, of in about.items()]
+        cell = str(failure.get("cell", failure.get("id", "cell")))[:12]
+        trace = str(failure.get("traceback", ""))
+        pre = tag("div", tag("pre", tag("code", trace)), class_="scroll", role="group",
+                  aria_label=f"Traceback of {cell}", tabindex=0)  # fmt: skip
+        body = join([tag("dl", facts, class_="facts"), pre if trace else None])
+        parts.append(folded(tag("h4", f"Cell {cell}"), body))
+    left = len(failures) - MAX_TRACEBACKS
+    return join([parts, note(f"{left} more are in the folder failures.") if left > 0 else None])
+
+
+def _cell(metric: Metric, of: Any) -> Cell:
+    return share(of) if metric.scale is None else value(of, metric.scale)

@@ -1,0 +1,132 @@
+"""What a sweep varied: its keys, the order of their values, and means over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecsim.core.units import Unit
+from ecsim.report.html.metrics import Metric
+from ecsim.report.numbers import number
+from ecsim.statistics.interval import Interval, t_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Bools = NDArray[np.bool_]
+
+_DIMENSIONS = (
+    "time", "rate", "bit rate", "size", "energy", "power", "throughput", "energy per bit",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A swept key with its distinct values in order, and each as a number where all are numbers."""
+
+    name: str
+    values: tuple[str, ...]
+    numbers: tuple[float, ...] | None
+    unit: str = ""
+
+    @property
+    def short(self) -> str:
+        """The last parts of its name, enough for an axis."""
+        return ".".join(self.name.split(".")[-2:])
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A metric of one strategy at one setting of the keys: its mean over seeds."""
+
+    strategy: str
+    at: tuple[str, ...]
+    interval: Interval
+    is_stable: bool
+
+
+def is_seed(name: str) -> bool:
+    """Say whether a key makes replicates rather than another system."""
+    return name in ("seed", "replicate") or name.startswith("seeds.")
+
+
+def keys_of(cells: pd.DataFrame, names: Sequence[str]) -> list[Key]:
+    """Give the keys with their values, from low to high where these are quantities."""
+    return [_key(name, dict.fromkeys(map(show, cells[name].tolist()))) for name in names]
+
+
+def points(cells: pd.DataFrame, names: Sequence[str], metric: Metric) -> list[Point]:
+    """Give the means of a metric over the cells that agree in the keys `names`."""
+    if metric.path not in cells.columns:
+        return []
+    settings = list(
+        zip(cells["strategy"].map(str), *(cells[name].map(show) for name in names), strict=True)
+    )
+    of, stable = cells[metric.path].to_numpy(float), is_stable(cells)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for i, setting in enumerate(settings):
+        if math.isfinite(of[i]):
+            groups.setdefault(setting, []).append(i)
+    return [
+        Point(label, tuple(at), t_interval(of[rows].tolist()), bool(stable[rows].all()))
+        for (label, *at), rows in groups.items()
+    ]
+
+
+def is_stable(cells: pd.DataFrame) -> Bools:
+    """Give for each row whether all queues of its strategy kept up."""
+    if "stable" not in cells.columns:
+        return np.ones(len(cells), dtype=np.bool_)
+    return np.asarray(cells["stable"].to_numpy(float) == 1, dtype=np.bool_)
+
+
+def show(value: Any) -> str:
+    """Write a value of a key as the sweep's file would have it.
+
+    >>> show(0.1 + 0.2), show("5 Mbit/s"), show(3.0), show({"kind": "poisson"})
+    ('0.3', '5 Mbit/s', '3', '{kind: poisson}')
+    """
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {show(of)}" for key, of in value.items()) + "}"
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, float):
+        return f"{value:.6g}" if math.isfinite(value) else "-"
+    return str(value)
+
+
+def _key(name: str, values: dict[str, None]) -> Key:
+    for dimension in ("", *_DIMENSIONS):
+        try:
+            read = {text: _read(text, dimension) for text in values}
+        except ValueError:
+            continue
+        ordered = sorted(values, key=lambda text: read[text])
+        unit = Unit(dimension).symbol if dimension else ""
+        return Key(name, tuple(ordered), tuple(read[text] for text in ordered), unit)
+    return Key(name, tuple(values), None)
+
+
+def _read(text: str, dimension: str) -> float:
+    of = Unit(dimension).parse(text) if dimension else float(text)
+    if not math.isfinite(of):
+        raise ValueError(text)
+    return of
+
+
+def texts(key: Key) -> list[str]:
+    """Give the values for an axis, short ones."""
+    return [number(float(text)) if _is_long(text) else text for text in key.values]
+
+
+def _is_long(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return len(text) > 5

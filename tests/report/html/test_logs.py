@@ -1,0 +1,57 @@
+"""The update log and the pages of devices with updates, against the tables they show."""
+
+import pandas as pd
+import pytest
+
+from ecsim.records.store import Run
+from ecsim.records.tables import BATTERIES, UPDATES
+from ecsim.report.html.page import render
+
+UPDATE = {
+    "strategy": "ecc_snn", "device": "cam[1]", "version": 1, "parent_key": "p", "key": "k",
+    "phase": 1, "n_samples": 37, "n_classes": 6, "new_classes": "4 5", "t_start_s": 10.0,
+    "t_deploy_s": 12.5, "seconds": 2.25, "joules": 9.5, "macs": 1e9, "source": "own",
+    "train_loss": 0.125,
+}  # fmt: skip
+TAKEN = UPDATE | {
+    "strategy": "edge_only", "source": "ecc_snn", "seconds": None, "joules": None,
+    "train_loss": None,
+}  # fmt: skip
+BATTERY = {
+    "strategy": "ecc_snn", "node": "cam[1]", "capacity_j": 1000.0, "initial_j": 900.0,
+    "final_j": 123.0, "charged_j": 0.0, "drawn_j": 777.0, "n_depleted": 2, "down_s": 3.5,
+}  # fmt: skip
+
+
+@pytest.fixture
+def page(run):
+    assert set(UPDATE) == set(UPDATES.names) and set(BATTERY) == set(BATTERIES.names)
+    found = Run(run.path, run.manifest, run.summary)
+    frame = pd.DataFrame([TAKEN, UPDATE])
+    columns = {"seconds": float, "joules": float, "train_loss": float}
+    found.__dict__["updates"] = frame.astype(columns)
+    found.__dict__["batteries"] = pd.DataFrame([BATTERY])
+    return render([found])
+
+
+def words(page, caption):
+    """The texts of a table's body, in order."""
+    body = page.split(f"<caption>{caption}</caption>")[1].split("<tbody>")[1].split("</tbody>")[0]
+    return [part.split(">")[-1] for part in body.split("</t") if part.split(">")[-1]]
+
+
+def test_the_log_shows_each_version(page):
+    assert words(page, "Deployed versions") == [
+        "ecc_snn", "cam[1]", "1", "10.0", "12.5", "2.25", "9.50", "37", "6", "4 5", "own", "0.12",
+        "edge_only", "cam[1]", "1", "10.0", "12.5", "-", "-", "37", "6", "4 5", "ecc_snn", "-",
+    ]  # fmt: skip
+
+
+def test_a_device_shows_its_own_updates_and_its_battery(page):
+    first = words(page, "cam[1]: tasks and updates")
+    assert first[first.index("ecc_snn") + 8 : first.index("ecc_snn") + 10] == ["1", "9500"]
+    assert first[first.index("edge_only") + 8 : first.index("edge_only") + 10] == ["0", "0"]
+    assert words(page, "cam[1]: battery") == [
+        "ecc_snn", "1000", "900", "123", "0", "777", "2", "3.50",
+    ]  # fmt: skip
+    assert "<caption>cam[0]: battery" not in page
