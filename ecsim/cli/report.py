@@ -21,10 +21,10 @@ def report(results: tuple[str, ...], output: Path, out: Path) -> None:
 
     The file needs no network and no other file; open it in any browser.
     """
-    from ecsim.records.store import load
+    from ecsim.records.opening import open_result
     from ecsim.report.html.page import write
 
-    write([load(name, out) for name in results], output)
+    write([open_result(name, out) for name in results], output)
     click.echo(f"wrote {output} ({output.stat().st_size / 1e3:.0f} kB)")
 
 

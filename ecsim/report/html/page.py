@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
 
 import ecsim
 from ecsim.core.errors import UserError
 from ecsim.records.metrics import Summary
+from ecsim.records.opening import Result
+from ecsim.records.replications import Replications
+from ecsim.records.store import Run
+from ecsim.records.sweeps import Sweep
 from ecsim.report.html.charts import marks
 from ecsim.report.html.markup import Markup, join, tag
 from ecsim.report.html.section import Section
@@ -26,19 +29,7 @@ from ecsim.report.html.sections.replications import mean_summary, of_replication
 from ecsim.report.html.sections.run import of_run
 from ecsim.report.html.sections.summary import of_results
 from ecsim.report.html.sections.sweep import of_sweep
-from ecsim.report.html.sections.verdicts import verdicts
-
-
-class Result(Protocol):
-    """A run, replications or a sweep: a folder and the manifest that says which of them it is."""
-
-    @property
-    def path(self) -> Path:
-        """Its folder."""
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """How it was made; `kind` is missing for a run."""
+from ecsim.report.html.sections.verdicts import Assertions, verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +40,7 @@ class _Part:
     name: str
     about: str
     sections: list[Section]
-    assertions: list[list[Any]]
+    assertions: list[Assertions]
     summary: Summary | None = None
 
 
@@ -98,30 +89,25 @@ def render(results: Sequence[Result]) -> str:
     return f"<!DOCTYPE html>\n{page}\n"
 
 
-def _part(result: Any) -> _Part:
+def _part(result: Result) -> _Part:
     name, manifest = result.path.name, result.manifest
-    match manifest.get("kind", "run"):
-        case "sweep":
-            about = f"{len(manifest['cells'])} planned cells over {', '.join(result.keys)}."
-            assertions = [run.manifest.get("assertions", []) for run in result.runs.values()]
-            return _Part("Sweep", name, about, of_sweep(result), assertions)
-        case "replications":
-            runs = list(result.runs)
-            mean = mean_summary([run.summary for run in runs])
-            about = f"{len(runs)} replicates, each with its own seeds; "
-            about += f"ended: {manifest.get('stop_reason', 'unknown')}."
-            assertions = [run.manifest.get("assertions", []) for run in runs]
-            sections = of_replications(manifest, runs)
-            return _Part("Replications", name, about, sections, assertions, mean)
-        case _:
-            assertions = [manifest.get("assertions", [])]
-            return _Part("Run", name, _about(manifest), of_run(result), assertions, result.summary)
+    if isinstance(result, Sweep):
+        about = f"{len(result.planned)} planned cells over {', '.join(result.keys)}."
+        return _Part("Sweep", name, about, of_sweep(result), _asserted(result.runs.values()))
+    if isinstance(result, Replications):
+        sections = of_replications(result)
+        about = f"{len(result.runs)} replicates, each with its own seeds; "
+        about += f"ended: {manifest['stop_reason']}."
+        mean = mean_summary([run.summary for run in result.runs])
+        return _Part("Replications", name, about, sections, _asserted(result.runs), mean)
+    finished = str(manifest["finished"])[:16].replace("T", " ")
+    about = f"Finished {finished} UTC; seed {manifest['scenario']['seed']}; "
+    about += f"simulated {manifest['horizon_s']:g} s."
+    return _Part("Run", name, about, of_run(result), _asserted([result]), result.summary)
 
 
-def _about(manifest: dict[str, Any]) -> str:
-    seed = manifest.get("scenario", {}).get("seed", "?")
-    finished = str(manifest.get("finished", "?"))[:16].replace("T", " ")
-    return f"Finished {finished} UTC; seed {seed}; simulated {manifest['horizon_s']:g} s."
+def _asserted(runs: Iterable[Run]) -> list[Assertions]:
+    return [run.manifest.get("assertions", []) for run in runs]
 
 
 def _contents(parts: Sequence[_Part]) -> Markup:

@@ -50,11 +50,6 @@ class Point:
     is_stable: bool
 
 
-def is_seed(name: str) -> bool:
-    """Say whether a key makes replicates rather than another system."""
-    return name in ("seed", "replicate") or name.startswith("seeds.")
-
-
 def keys_of(cells: pd.DataFrame, names: Sequence[str]) -> list[Key]:
     """Give the keys with their values, from low to high where these are quantities."""
     return [_key(name, dict.fromkeys(map(show, cells[name].tolist()))) for name in names]

@@ -4,13 +4,14 @@ import copy
 import math
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from ecsim.records.metrics import METRICS, metric
+from ecsim.records.replications import Replications
 from ecsim.records.store import Run
+from ecsim.records.sweeps import Sweep
 from ecsim.report.html.page import render
 from ecsim.runtime.run import run_scenario
 
@@ -71,18 +72,15 @@ def noisy(summary, i):
 
 @pytest.fixture(scope="session")
 def replications(run):
-    runs = [
-        SimpleNamespace(
-            path=Path(f"small-{i}"), manifest=run.manifest, summary=noisy(run.summary, i)
-        )
-        for i in range(4)
-    ]
+    runs = [Run(Path(f"small-{i}"), run.manifest, noisy(run.summary, i)) for i in range(4)]
     manifest = {
         "kind": "replications", "name": "small", "seeds": [3, 14, 15, 92],
         "runs": [one.path.name for one in runs], "stop_reason": "as many as asked for",
         "scenario": run.manifest["scenario"], "intervals": [],
     }  # fmt: skip
-    return SimpleNamespace(path=Path("small-replications"), manifest=manifest, runs=runs)
+    found = Replications(Path("small-replications"), manifest)
+    found.__dict__["runs"] = runs
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -102,10 +100,11 @@ def sweep_of(run, axes, name="swept", failures=(), change=lambda values, of: of)
             rows.append({"cell": f"{i:012x}", **values, "strategy": label, **change(values, known)})
     cells = [{"id": f"{i:012x}", "values": values} for i, values in enumerate(settings)]
     manifest = {"kind": "sweep", "name": name, "keys": list(axes), "cells": cells}
-    return SimpleNamespace(
-        path=Path(f"{name}-01234567"), manifest=manifest, keys=tuple(axes),
-        cells=pd.DataFrame(rows), failures=dict(failures), runs={"000000000000": run},
-    )  # fmt: skip
+    found = Sweep(Path(f"{name}-01234567"), manifest)
+    found.__dict__.update({
+        "cells": pd.DataFrame(rows), "failures": dict(failures), "runs": {"000000000000": run},
+    })  # fmt: skip
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ecsim.records.metrics import Summary
+from ecsim.records.replications import Replications
 from ecsim.records.store import Run
 from ecsim.report.html.charts.axes import linear
 from ecsim.report.html.charts.bars import Estimate, estimates
@@ -18,8 +19,9 @@ from ecsim.report.html.tables import Column, Row, count, table, text
 from ecsim.statistics.interval import Interval
 
 
-def of_replications(manifest: dict[str, Any], runs: Sequence[Run]) -> list[Section]:
-    """Give the sections of replicates of one scenario, of which there is at least one."""
+def of_replications(replications: Replications) -> list[Section]:
+    """Give the sections of the replicates of a scenario."""
+    manifest, runs = replications.manifest, replications.runs
     summaries = [run.summary for run in runs]
     mean = mean_summary(summaries)
     first = runs[0].manifest

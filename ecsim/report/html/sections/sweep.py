@@ -14,22 +14,25 @@ from ecsim.report.html.sections import provenance, warnings
 from ecsim.report.html.sections.effects import effects
 from ecsim.report.html.swept import Key
 from ecsim.report.html.tables import Cell, Column, Row, count, share, table, text, value
+from ecsim.report.material import is_seed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ecsim.records.sweeps import Sweep
 
 _LONG = ("cells", "axes")
 MAX_TRACEBACKS = 20
 
 
-def of_sweep(sweep: Any) -> list[Section]:
-    """Give the sections of a sweep, finished or not (`ecsim.records.sweeps.Sweep`)."""
+def of_sweep(sweep: Sweep) -> list[Section]:
+    """Give the sections of a sweep, finished or not."""
     cells = sweep.cells
     failures = [{"cell": cell} | dict(why) for cell, why in sweep.failures.items()]
     first: dict[str, Any] = next((run.manifest for run in sweep.runs.values()), {})
     shared = {key: first[key] for key in provenance.SHARED if key in first}
     keys = swept.keys_of(cells, sweep.keys)
-    free = [key for key in keys if not swept.is_seed(key.name)]
+    free = [key for key in keys if not is_seed(key.name)]
     found = [
         Section("summary", "Summary", _summary(cells, keys, failures)),
         warnings.section([*_warnings(cells, failures), *warnings.of_costs(first)]),
@@ -56,7 +59,7 @@ def _summary(
         shown = list(key.values)
         if len(shown) > 12:
             shown = [*shown[:5], "…", shown[-1]]
-        role = "replicates" if swept.is_seed(key.name) else "varied"
+        role = "replicates" if is_seed(key.name) else "varied"
         rows.append([key.name, role, count(len(key.values)), ", ".join(shown)])
     columns = (text("key"), text("role"), Column("values"), text("which"))
     parts = [note(said), table("What was varied", columns, rows)]
