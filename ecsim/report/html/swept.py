@@ -55,6 +55,18 @@ def keys_of(cells: pd.DataFrame, names: Sequence[str]) -> list[Key]:
     return [_key(name, dict.fromkeys(map(show, cells[name].tolist()))) for name in names]
 
 
+def zipped(cells: pd.DataFrame, keys: Sequence[Key]) -> dict[str, str]:
+    """Give the keys that change only together with an earlier one, each with that one."""
+    found: dict[str, str] = {}
+    shown = {key.name: cells[key.name].map(show).tolist() for key in keys}
+    for i, key in enumerate(keys):
+        for other in keys[:i]:
+            pairs = set(zip(shown[key.name], shown[other.name], strict=True))
+            if other.name not in found and len(pairs) == len(key.values) == len(other.values):
+                found.setdefault(key.name, other.name)
+    return found
+
+
 def points(cells: pd.DataFrame, names: Sequence[str], metric: Metric) -> list[Point]:
     """Give the means of a metric over the cells that agree in the keys `names`."""
     if metric.path not in cells.columns:

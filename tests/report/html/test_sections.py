@@ -79,3 +79,11 @@ def test_points_are_means_over_seeds(sweep):
         assert point.interval.mean == pytest.approx(expected)
         assert point.is_stable == (point.at[0] != "500 kbit/s" or float(point.at[1]) >= 0.2)
     assert swept.points(sweep.cells, keys, Metric("no_such", "no such")) == []
+
+
+def test_keys_that_change_together_count_once(run, make_sweep):
+    sweep = make_sweep(run, {"up": ["1 Mbit/s", "2 Mbit/s", "4 Mbit/s"], "threshold": [0.1, 0.2]})
+    sweep.cells["down"] = sweep.cells["up"].map({"1 Mbit/s": 9, "2 Mbit/s": 8, "4 Mbit/s": 7})
+    keys = swept.keys_of(sweep.cells, ["up", "down", "threshold"])
+    assert swept.zipped(sweep.cells, keys) == {"down": "up"}
+    assert swept.zipped(sweep.cells, keys[1:]) == {}

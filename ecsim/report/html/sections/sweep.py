@@ -32,9 +32,10 @@ def of_sweep(sweep: Sweep) -> list[Section]:
     first: dict[str, Any] = next((run.manifest for run in sweep.runs.values()), {})
     shared = {key: first[key] for key in provenance.SHARED if key in first}
     keys = swept.keys_of(cells, sweep.keys)
-    free = [key for key in keys if not is_seed(key.name)]
+    together = swept.zipped(cells, [key for key in keys if len(key.values) > 1])
+    free = [key for key in keys if not is_seed(key.name) and key.name not in together]
     found = [
-        Section("summary", "Summary", _summary(cells, keys, failures)),
+        Section("summary", "Summary", _summary(cells, keys, together, failures)),
         warnings.section([*_warnings(cells, failures), *warnings.of_costs(first)]),
     ]
     if len(cells):
@@ -50,7 +51,10 @@ def of_sweep(sweep: Sweep) -> list[Section]:
 
 
 def _summary(
-    cells: pd.DataFrame, keys: Sequence[Key], failures: Sequence[Mapping[str, Any]]
+    cells: pd.DataFrame,
+    keys: Sequence[Key],
+    together: Mapping[str, str],
+    failures: Sequence[Mapping[str, Any]],
 ) -> Markup:
     n = cells["cell"].nunique() if len(cells) else 0
     said = f"{n} cells finished, {len(failures)} failed."
@@ -60,6 +64,8 @@ def _summary(
         if len(shown) > 12:
             shown = [*shown[:5], "…", shown[-1]]
         role = "replicates" if is_seed(key.name) else "varied"
+        if key.name in together:
+            role = f"together with {together[key.name]}"
         rows.append([key.name, role, count(len(key.values)), ", ".join(shown)])
     columns = (text("key"), text("role"), Column("values"), text("which"))
     parts = [note(said), table("What was varied", columns, rows)]
