@@ -44,11 +44,11 @@ class _Part:
     summary: Summary | None = None
 
 
-def write(results: Sequence[Result], path: Path) -> None:
+def write(results: Sequence[Result], path: str | Path) -> None:
     """Write the page of some results; raise `UserError` when the file cannot be written."""
     text = render(results)
     try:
-        path.write_text(text, encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
