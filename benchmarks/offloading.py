@@ -18,9 +18,9 @@ from ecsim.rl import Worlds
 from ecsim.statistics.interval import paired_t
 
 ROOT = Path(__file__).parent
-TRAINING, VALIDATION, HELD_OUT = range(4), range(100, 120), range(1000, 1030)
+TRAINING, VALIDATION, HELD_OUT = range(3), range(100, 120), range(2000, 2030)
 THRESHOLDS = np.round(np.linspace(0.0, 0.5, 26), 3).tolist()
-N_ROUNDS, N_CANDIDATES, N_ELITE = 12, 24, 5
+N_ROUNDS, N_CANDIDATES, N_ELITE = 14, 24, 5
 
 
 def linear(weights):
@@ -34,17 +34,42 @@ def mean_reward(worlds, policy, seeds):
 
 
 def search(worlds, seeds, rng, n_rounds=N_ROUNDS):
-    """Give weights found by the cross-entropy method, and the mean reward after each round."""
-    n = 1 + len(worlds.params.observe)
-    mean, spread = np.zeros(n), np.full(n, 2.0)
+    """Give weights found by the cross-entropy method, and the mean reward after each round.
+
+    Features are standardised first, and noise that fades keeps the search from settling early
+    (Szita and Lorincz, 2006).
+    """
+    centre, scale = moments(worlds, seeds)
+    n = 1 + len(centre)
+    mean, spread = np.zeros(n), np.ones(n)
     history = []
-    for _ in range(n_rounds):
+    for i in range(n_rounds):
         tried = mean + spread * rng.normal(size=(N_CANDIDATES, n))
-        earned = [mean_reward(worlds, linear(weights), seeds) for weights in tried]
+        raw = [unscaled(weights, centre, scale) for weights in tried]
+        earned = [mean_reward(worlds, linear(weights), seeds) for weights in raw]
         elite = tried[np.argsort(earned)[-N_ELITE:]]
-        mean, spread = elite.mean(axis=0), elite.std(axis=0) + 0.02
-        history.append(mean_reward(worlds, linear(mean), seeds))
-    return mean.tolist(), history
+        noise = max(0.0, 0.5 * (1 - 2 * i / n_rounds))
+        mean, spread = elite.mean(axis=0), elite.std(axis=0) + noise
+        history.append(mean_reward(worlds, linear(unscaled(mean, centre, scale)), seeds))
+    return unscaled(mean, centre, scale), history
+
+
+def moments(worlds, seeds):
+    """Give mean and deviation of the features when every third task is uploaded by lot."""
+    seen, rng = [], np.random.default_rng(1)
+
+    def by_lot(features):
+        seen.append(features)
+        return rng.random() < 1 / 3
+
+    worlds.play_all(by_lot, seeds)
+    return np.mean(seen, axis=0), np.std(seen, axis=0)
+
+
+def unscaled(weights, centre, scale):
+    """Give the weights of raw features that equal these of standardised ones."""
+    raw = weights[1:] / scale
+    return [float(weights[0] - raw @ centre), *raw.tolist()]
 
 
 def main():

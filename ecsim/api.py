@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, Literal
 
 from ecsim.core.registry import load_plugins
 from ecsim.records.metrics import Summary
@@ -16,11 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ecsim.experiment.progress import SweepProgress
     from ecsim.records.sweeps import Sweep
+    from ecsim.report.plots.drawing import Drawn
     from ecsim.runtime.progress import Progress
 
-__all__ = ["load_plugins", "run", "search", "sweep"]
+__all__ = ["load_plugins", "plot", "run", "search", "sweep", "table"]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
+_NO_WHERE: Mapping[str, str] = MappingProxyType({})
 
 
 def run(
@@ -127,6 +130,51 @@ def search(
     return run_search(
         path, chosen, overrides=set, out=out, plugins=plugins, progress=progress
     )  # fmt: skip
+
+
+def plot(
+    kind: str,
+    *results: Any,
+    metrics: Sequence[str] = (),
+    keys: Sequence[str] = (),
+    arms: Sequence[str] = (),
+    where: Mapping[str, str] = _NO_WHERE,
+    width: Literal["single", "double"] = "single",
+) -> Drawn:
+    """Draw a figure of runs, replications or sweeps, as ``ecsim plot`` does; nothing is written.
+
+    Gives an object with `figure` (matplotlib's) and `frame` (the numbers in it); it shows itself in
+    a notebook.
+
+    Parameters
+    ----------
+    kind : pareto, latency-cdf, accuracy, energy, queues, queues-over-time, heatmap or parallel.
+    results : what `run` and `load` give.
+    metrics, keys : which to show, for kinds that show any.
+    arms, where : labels of strategies, and values of swept keys, to choose.
+    width : of one or two columns of a paper.
+    """
+    from ecsim.report.material import gather
+    from ecsim.report.plots import drawing
+    from ecsim.report.style import paper
+
+    options = drawing.Options(drawing.WIDTHS_IN[width], tuple(metrics), tuple(keys))
+    with paper():
+        return drawing.draw(kind, gather(results).only(arms, where), options)
+
+
+def table(
+    *results: Any,
+    metrics: Sequence[str] = (),
+    arms: Sequence[str] = (),
+    where: Mapping[str, str] = _NO_WHERE,
+    form: str = "latex",
+) -> str:
+    """Give a table of runs, replications or sweeps as text, as ``ecsim table`` does."""
+    from ecsim.report.material import gather
+    from ecsim.report.tables import render
+
+    return render(gather(results).only(arms, where), metrics, form)
 
 
 def _draw(summary: Summary, folder: Path) -> None:

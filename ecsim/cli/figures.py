@@ -40,10 +40,10 @@ where = click.option(
 def _material(
     names: tuple[str, ...], out: Path, arms: tuple[str, ...], where: dict[str, str]
 ) -> Any:
-    from ecsim.records.store import load
+    from ecsim.records.opening import open_result
     from ecsim.report.material import gather
 
-    return gather(load(name, out) for name in names).only(arms, where)
+    return gather(open_result(name, out) for name in names).only(arms, where)
 
 
 @click.command(epilog="Kinds: " + "; ".join(f"{kind}: {what}" for kind, what in KINDS.items()))

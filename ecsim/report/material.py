@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ecsim.core.errors import UserError
 from ecsim.core.units import quantity_of
 from ecsim.records.metrics import flatten
+from ecsim.records.replications import Replications
 from ecsim.records.store import Run
-from ecsim.report.quantities import quantity
+from ecsim.records.sweeps import Sweep
+from ecsim.report.quantities import quantity, short
 from ecsim.scenario.messages import did_you_mean
 from ecsim.statistics.interval import t_interval
 
@@ -58,15 +60,22 @@ class Material:
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """Swept keys with more than one value, without seeds."""
-        return tuple(key for key in self._all_keys if not is_seed(key) and self._varies(key))
+        """Swept keys that vary, without seeds; of keys that go together, the first."""
+        chosen: list[str] = []
+        for key in self._all_keys:
+            n = self._n_values(key)
+            if n > 1 and not is_seed(key):
+                is_twin = any(self._n_values(key, other) == n == self._n_values(other)
+                              for other in chosen)  # fmt: skip
+                chosen += [] if is_twin else [key]
+        return tuple(chosen)
 
     @cached_property
     def _all_keys(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(key for part in self.parts for key in part.values))
 
-    def _varies(self, key: str) -> bool:
-        return len({str(part.values.get(key)) for part in self.parts}) > 1
+    def _n_values(self, *keys: str) -> int:
+        return len({tuple(str(part.values.get(key)) for key in keys) for part in self.parts})
 
     def means(self, metrics: Sequence[str], keys: Sequence[str] | None = None) -> pd.DataFrame:
         """Give the mean of each metric per source, values of `keys` and strategy.
@@ -102,7 +111,7 @@ class Material:
         groups: dict[tuple[str, ...], list[Run]] = {}
         several = len({part.source for part in self.parts}) > 1
         for part in self.parts:
-            words = [f"{key.rpartition('.')[2]} {part.values.get(key)}" for key in self.keys]
+            words = [f"{key.rpartition('.')[2]} {short(part.values.get(key))}" for key in self.keys]
             for label in part.run.summary:
                 if label in self.strategies:
                     name = ", ".join([label, *words, *([part.source] if several else [])])
@@ -148,21 +157,18 @@ class Material:
         return replace(self, parts=parts, strategies=tuple(arms) or self.strategies)
 
 
-def gather(results: Iterable[Any]) -> Material:
+def gather(results: Iterable[Run | Replications | Sweep]) -> Material:
     """Bring runs, replications and sweeps into one form; each is named after its folder."""
     parts: list[Part] = []
     for result in results:
         name = result.path.name
         if isinstance(result, Run):
             parts.append(Part(name, {}, result))
-        elif hasattr(result, "cells"):
-            keys = list(result.keys)
-            cells = result.cells.drop_duplicates("cell").sort_index()
-            for row in cells[["cell", *keys]].to_dict("records"):
-                run = Run.open(result.path / "cells" / str(row.pop("cell")))
-                parts.append(Part(name, {str(key): value for key, value in row.items()}, run))
+        elif isinstance(result, Sweep):
+            for cell, run in result.runs.items():
+                parts.append(Part(name, result.planned[cell], run))
         else:
-            parts += [Part(name, {}, run) for run in _runs_of(result)]
+            parts += [Part(name, {}, run) for run in result.runs]
     labels = dict.fromkeys(label for part in parts for label in part.run.summary)
     if not labels:
         raise UserError("expected at least one run with a strategy, got none")
@@ -183,11 +189,6 @@ def _means(
         row[f"{metric} low"] = interval.low if interval and has else float("nan")
         row[f"{metric} high"] = interval.high if interval and has else float("nan")
     return row
-
-
-def _runs_of(replications: Any) -> list[Run]:
-    runs = replications.runs
-    return list(runs.values() if isinstance(runs, Mapping) else runs)
 
 
 def is_seed(key: str) -> bool:

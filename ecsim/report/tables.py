@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecsim.core.errors import UserError
 from ecsim.report.material import Material
-from ecsim.report.quantities import quantity
+from ecsim.report.quantities import quantity, short
 from ecsim.scenario.messages import not_one_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def render(material: Material, metrics: Sequence[str] = (), form: str = "latex")
     keys += [*material.keys, "strategy"]
     heads, cells = _columns(frame, metrics, form)
     rows = [
-        [*(_word(row[key], form) for key in keys), *(column[i] for column in cells)]
+        [*(_word(short(row[key]), form) for key in keys), *(column[i] for column in cells)]
         for i, row in enumerate(frame.to_dict("records"))
     ]
     titles = [_word("strategy" if key == "strategy" else key, form) for key in keys]

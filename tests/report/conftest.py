@@ -1,13 +1,12 @@
 """Finished results of a small world without training: a run, replications, and a sweep."""
 
-from types import SimpleNamespace
+import json
 
-import pandas as pd
 import pytest
+import yaml
 
-from ecsim.records.metrics import flatten
-from ecsim.records.store import Run
-from ecsim.runtime.run import run_scenario
+import ecsim
+from ecsim.records.replications import Replications
 
 LINK, THRESHOLD, SEED = "topology.links.0.uplink", "strategies.ecc_snn.threshold", "seeds.world"
 
@@ -17,25 +16,24 @@ def sweep(write_shared_scenario):
     """Give a sweep of 2 bandwidths x 2 thresholds x 2 worlds; the slow link cannot keep up."""
     strategies = [{"name": "ecc_snn", "threshold": 0.5}, {"name": "cloud_only"}]
     path = write_shared_scenario(strategies=strategies, run={"probe": "1 s", "trace": 30})
-    folder = path.parent / "sweep-1234"
-    rows = []
-    for uplink in ("20 Mbit/s", "3 Mbit/s"):
-        for threshold in (0.3, 0.7):
-            for seed in (1, 2):
-                values = {LINK: uplink, THRESHOLD: threshold, SEED: seed}
-                run = run_scenario(path, overrides=values, out=folder / "cells")
-                for label, of in run.summary.items():
-                    row = {"cell": run.path.name} | values | {"strategy": label}
-                    rows.append(row | dict(flatten(of)))
-    return SimpleNamespace(path=folder, cells=pd.DataFrame(rows), keys=(LINK, THRESHOLD, SEED))
+    values = {LINK: ["20 Mbit/s", "3 Mbit/s"], THRESHOLD: [0.3, 0.7], SEED: [1, 2]}
+    axes = [{"keys": {key: found}} for key, found in values.items()]
+    plan = path.with_name("sweep.yaml")
+    plan.write_text(yaml.safe_dump({"scenario": path.name, "sweep": {"axes": axes}}))
+    return ecsim.sweep(plan, out=path.parent / "results")
 
 
 @pytest.fixture(scope="session")
 def replications(sweep):
     """Give two replicates that differ in their world alone, on the fast link."""
-    cells = sweep.cells["cell"].drop_duplicates().tolist()[:2]
-    runs = [Run.open(sweep.path / "cells" / cell) for cell in cells]
-    return SimpleNamespace(path=sweep.path.with_name("twice-1234"), runs=runs)
+    names = list(sweep.runs)[:2]
+    folder = sweep.path.with_name("twice-1234")
+    (folder / "runs").mkdir(parents=True)
+    for name in names:
+        (folder / "runs" / name).symlink_to(sweep.path / "cells" / name)
+    about = {"kind": "replications", "format": 1, "seeds": [1, 2], "runs": names, "intervals": []}
+    (folder / "replications.json").write_text(json.dumps(about))
+    return Replications(folder, about)
 
 
 @pytest.fixture(scope="session")

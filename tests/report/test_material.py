@@ -1,6 +1,7 @@
 """Runs, replications and sweeps in one form: what is averaged, and over what."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -82,3 +83,16 @@ def test_a_metric_that_there_is_not(run):
 )
 def test_units_are_those_one_reads(metric, value, shown):
     assert quantity(metric).scale([math.nan, value]) == shown
+
+
+def test_keys_that_go_together_are_one(sweep):
+    twin = replace(
+        gather([sweep]),
+        parts=tuple(
+            replace(part, values={**part.values, "down": part.values[LINK]})
+            for part in gather([sweep]).parts
+        ),
+    )
+    assert twin.keys == (LINK, THRESHOLD)
+    assert len(twin.means(["cur"])) == 8
+    assert len(twin.means(["cur"], ["down"])) == 4

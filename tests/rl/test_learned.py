@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from ecsim.api import load_plugins
 from ecsim.cli.main import cli
 from ecsim.core.errors import UserError
+from ecsim.core.registry import load_plugins
 from ecsim.rl import Worlds
 from ecsim.runtime.run import run_scenario
 

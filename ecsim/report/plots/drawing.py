@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 WIDTHS_IN = {"single": SINGLE_IN, "double": DOUBLE_IN}
 DPI = 300
+SCREEN_DPI = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,12 @@ class Drawn:
 
     figure: Figure
     frame: pd.DataFrame
+
+    def _repr_png_(self) -> bytes:
+        shown = io.BytesIO()
+        with paper():
+            self.figure.savefig(shown, format="png", dpi=SCREEN_DPI)
+        return shown.getvalue()
 
 
 def draw(kind: str, material: Material, options: Options) -> Drawn:

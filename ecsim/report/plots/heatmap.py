@@ -14,7 +14,7 @@ from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray
 from ecsim.report.material import Material, number_of
 from ecsim.report.plots.drawing import Drawn, Options
-from ecsim.report.quantities import quantity
+from ecsim.report.quantities import quantity, short
 
 _MOST_VALUES = 24
 _MOST_WITH_NUMBERS = 10  # values of the horizontal key, per panel of one column's width
@@ -68,9 +68,9 @@ def draw(material: Material, options: Options) -> Drawn:
         if len(across) * per_row <= _MOST_WITH_NUMBERS * (1 + options.is_double):
             _write_numbers(axes, field, low, high)
         axes.set_title(labels[i])
-        axes.set_xticks(range(len(across)), [_short(v) for v in across])
-        axes.set_yticks(range(len(down)), [_short(v) for v in down])
-        needed_in = 0.06 * len(across) * (1 + max(len(_short(v)) for v in across))
+        axes.set_xticks(range(len(across)), [short(v) for v in across])
+        axes.set_yticks(range(len(down)), [short(v) for v in down])
+        needed_in = 0.06 * len(across) * (1 + max(len(short(v)) for v in across))
         if needed_in > (options.width_in - 1.0) / per_row:
             axes.tick_params(axis="x", labelrotation=60)
     is_unstable = bool(frame["n_unstable"].any())
@@ -90,10 +90,6 @@ def _in_order(values: Iterable[Any]) -> list[Any]:
     if any(number is None for number in numbers.values()):
         return distinct
     return sorted(distinct, key=lambda value: numbers[str(value)] or 0.0)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _write_numbers(axes: Axes, field: FloatArray, low: float, high: float) -> None:

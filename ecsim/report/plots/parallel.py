@@ -12,7 +12,7 @@ from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray
 from ecsim.report.material import Material, number_of
 from ecsim.report.plots.drawing import Drawn, Options, legend
-from ecsim.report.quantities import quantity
+from ecsim.report.quantities import quantity, short
 from ecsim.report.style import line_styles
 
 DEFAULT = ("accuracy", "latency_s.p95", "energy_per_task_j.total")
@@ -76,7 +76,7 @@ def _key_axis(key: str, values: list[object]) -> _Axis:
     found = np.array(numbers, dtype=float)
     is_log = found.min() > 0 and found.max() / found.min() > _WIDE
     heights = _spread(np.log(found) if is_log else found)
-    texts = {h: _short(v) for h, v in zip(heights.tolist(), values, strict=True)}
+    texts = {h: short(v) for h, v in zip(heights.tolist(), values, strict=True)}
     return _Axis(heights, _thinned(texts), _wrapped(key))
 
 
@@ -106,10 +106,6 @@ def _thinned(texts: dict[float, str]) -> tuple[tuple[float, str], ...]:
     if len(places) > _MOST_TICKS:
         places = [places[0], places[len(places) // 2], places[-1]]
     return tuple((place, texts[place]) for place in places)
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _wrapped(name: str) -> str:
