@@ -39,10 +39,11 @@ def compare(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Compare strategies of a scenario, or a strategy in several: RUNs or replications.
+    """Compare strategies of a scenario, or a strategy in several.
 
-    Differences are paired by replicate where both met the same tasks; intervals, p-values after
-    Holm's correction, effect sizes, and the smallest difference that would have been found.
+    Each RUN is a run, replications or a sweep. Differences are paired by replicate where both met
+    the same tasks; intervals, p-values after Holm's correction, effect sizes, and the smallest
+    difference that would have been found.
     """
     from ecsim.experiment import compare as experiment
     from ecsim.report import comparison

@@ -20,7 +20,7 @@ import numpy as np
 from ecsim.core.errors import UserError
 from ecsim.experiment.worlds import Group, gather, is_same_world, latency_differences
 from ecsim.records.metrics import MAIN_METRICS, METRICS, metric
-from ecsim.records.replications import Replications
+from ecsim.records.opening import Result
 from ecsim.records.store import ROOT, Run
 from ecsim.scenario.messages import not_one_of
 from ecsim.statistics.interval import (
@@ -46,7 +46,7 @@ from ecsim.statistics.tests import (
 if TYPE_CHECKING:
     import pandas as pd
 
-Source: TypeAlias = str | Path | Run | Replications
+Source: TypeAlias = str | Path | Result
 CONFIRMING = 6
 """Replicates from which on a difference is more than an indication."""
 
@@ -102,7 +102,7 @@ def compare(
 
     Parameters
     ----------
-    sources : runs and replications: opened, their folders, or the beginnings of their names.
+    sources : runs, replications, sweeps: opened, their folders, or the beginnings of their names.
     arms : labels; by default all.
     metrics : dotted paths; by default the main ones that have a value.
     level : confidence of intervals and tests.

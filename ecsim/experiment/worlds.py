@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ecsim.core.errors import StoreError, UserError
-from ecsim.records.replications import FILE, Replications, read_replications
-from ecsim.records.store import ROOT, Run, load
+from ecsim.core.errors import UserError
+from ecsim.core.randomness import SEED_NAMES
+from ecsim.records.opening import Result, open_result
+from ecsim.records.replications import Replications
+from ecsim.records.store import Run
 from ecsim.statistics.interval import Floats
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Seeds: TypeAlias = tuple[tuple[str, int], ...]
 _SEED_KEYS = ("seed", "seeds")
+_SEED_NAMES = ("seed", "replicate", *(f"seeds.{name}" for name in SEED_NAMES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,38 +44,37 @@ class Group:
         return tuple(next(iter(self.by_seeds.values())).summary)
 
 
-def gather(sources: Sequence[str | Path | Run | Replications], root: str | Path) -> list[Group]:
+def gather(sources: Sequence[str | Path | Result], root: str | Path) -> list[Group]:
     """Sort runs by their scenario without its seeds, in the order given.
 
     Raises `UserError` for no source and `StoreError` for one that cannot be opened.
     """
     groups: dict[str, Group] = {}
     for source in sources:
-        opened = open_runs(source, root) if isinstance(source, str | Path) else source
-        runs = opened.runs if isinstance(opened, Replications) else [opened]
-        for run in runs:
+        opened = open_result(source, root) if isinstance(source, str | Path) else source
+        for name, run in _named_runs(opened):
             scenario = run.manifest["scenario"]
             meaning = {key: scenario[key] for key in scenario if key not in _SEED_KEYS}
             key = json.dumps([meaning, run.manifest["files_sha256"]], sort_keys=True)
-            group = groups.setdefault(key, Group(opened.path.name, {}))
+            group = groups.setdefault(key, Group(name, {}))
             group.by_seeds[tuple(sorted(run.manifest["seeds"].items()))] = run
     if not groups:
         raise UserError("expected at least one run to compare, got none")
     return list(groups.values())
 
 
-def open_runs(name: str | Path, root: str | Path = ROOT) -> Run | Replications:
-    """Open a run or replications by folder, or by the beginning of a name under `root`."""
-    if (Path(name) / FILE).is_file():
-        return read_replications(name)
-    known = sorted(path.parent for path in Path(root).glob(f"*/{FILE}"))
-    replicated = [folder for folder in known if folder.name.startswith(str(name))]
-    if len(replicated) == 1 or (replicated and replicated[0].name == str(name)):
-        return read_replications(replicated[0])
-    if replicated:
-        names = ", ".join(folder.name for folder in replicated)
-        raise StoreError(f"{str(name)!r} is the beginning of several replications: {names}")
-    return load(name, root)
+def _named_runs(opened: Result) -> Iterator[tuple[str, Run]]:
+    """Give the runs of a result, each with the name of its group: for a sweep, its values."""
+    if isinstance(opened, Run):
+        yield opened.path.name, opened
+    elif isinstance(opened, Replications):
+        for run in opened.runs:
+            yield opened.path.name, run
+    else:
+        for cell, run in opened.runs.items():
+            values = opened.planned[cell].items()
+            text = ",".join(f"{key}={value}" for key, value in values if key not in _SEED_NAMES)
+            yield text or opened.path.name, run
 
 
 def is_same_world(a: Run, b: Run) -> bool:

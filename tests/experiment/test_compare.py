@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -83,6 +84,23 @@ def test_scenarios_are_paired_when_they_met_the_same_tasks(replicated, write_sce
     assert row_of(ecsim.compare(one, seeds), "accuracy", "same")["n"] == 8
 
 
+def test_the_cells_of_a_sweep_are_scenarios_with_replicates(replicated, tmp_path):
+    one, two = replicated(n=2), replicated(n=2, out="b", **{"stream.payload": "120 kB"})
+    cells = []
+    for payload, of in (("60 kB", one), ("120 kB", two)):
+        for seed, run in zip(of.manifest["seeds"], of.runs, strict=True):
+            values = {"stream.payload": payload, "seed": seed}
+            cells.append({"id": run.path.name, "values": values})
+            shutil.copytree(run.path, tmp_path / "sweep" / "cells" / run.path.name)
+    about = {"kind": "sweep", "format": 1, "keys": ["stream.payload", "seed"], "cells": cells}
+    (tmp_path / "sweep" / "sweep.json").write_text(json.dumps(about))
+    found = ecsim.compare(tmp_path / "sweep", arms=["ecc_snn"], metrics=["latency_s.mean"])
+    assert [row["b"] for row in found.rows] == ["stream.payload=120 kB:ecc_snn"]
+    alone = ecsim.compare(one, two, arms=["ecc_snn"], metrics=["latency_s.mean"])
+    assert found.rows[0]["difference"] == alone.rows[0]["difference"]
+    assert found.rows[0]["n"] == 2
+
+
 def test_one_run_has_no_interval_but_batch_means_of_latency(write_scenario, tmp_path):
     run = ecsim.run(write_scenario(strategies=ARMS), out=tmp_path)
     found = ecsim.compare(run)
@@ -136,5 +154,5 @@ def test_wrong_names(replicated, tmp_path):
         ecsim.compare(found, arms=["ecc_snn", "edge"])
     with pytest.raises(UserError, match="two strategies or two scenarios"):
         ecsim.compare(found, arms=["ecc_snn"])
-    with pytest.raises(UserError, match="no run"):
+    with pytest.raises(UserError, match="no result"):
         ecsim.compare("nothing", out=tmp_path)
