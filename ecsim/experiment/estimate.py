@@ -75,9 +75,9 @@ class Estimate:
             said.append("updates of devices: not bounded, they start when a battery charges")
         elif self.most_updates:
             said.append(
-                f"at most {self.most_updates} distinct updates of devices, "
-                f"at most {self.updates_cpu_s:.0f} CPU-s: which samples a buffer holds follows "
-                "from the simulated times, and cells in which it holds the same share the training"
+                f"at most about {self.most_updates} distinct updates of devices, at most about "
+                f"{self.updates_cpu_s:.0f} CPU-s: which samples a buffer holds follows from the "
+                "simulated times, and cells in which it holds the same share the training"
             )
         said.append(
             "estimated from counted multiply-accumulates and this host's pace in a few steps"
@@ -132,14 +132,16 @@ def _updates(system: System) -> tuple[float, float]:
         and registry.resolve("strategy", entry.name).background is not Strategy.background
         for entry in system.scenario.strategies
     )
-    pool = system.pools.stream[: policy.capacity]
-    n_phases = system.schedule.n_phases
+    # a sample is learned from once, so that updates share the tasks of their device
+    n_tasks = getattr(system.arrivals(), "mean_per_s", math.inf) * system.horizon_s
+    capacity = min(policy.capacity, len(system.pools.stream))
     if policy.when == "buffer_full":
-        rate = getattr(system.arrivals(), "mean_per_s", math.inf)
-        per_device: float = rate * system.horizon_s / max(len(pool), 1)
+        per_device: float = n_tasks / capacity
     else:
-        per_device = n_phases if policy.when == "end_of_phase" else math.inf
+        per_device = system.schedule.n_phases if policy.when == "end_of_phase" else math.inf
     n_updates = n_arms * len(system.devices) * per_device if n_arms else 0
+    n_samples = math.ceil(min(capacity, max(n_tasks / per_device, 1)))
+    pool = system.pools.stream[:n_samples]
     classes = system.first["cloud"].classes
     logits = np.equal.outer(system.data.labels[pool], np.array(classes)).astype(np.float32)
     planned = policy.learner.plan(system.first["edge"], Batch.answered(pool, logits, classes))

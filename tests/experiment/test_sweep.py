@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from ecsim.core.errors import ScenarioError
 from ecsim.experiment.plan import read_plan
 from ecsim.records.opening import open_result
 
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
 THRESHOLD = "strategies.ecc_snn.threshold"
 
 
@@ -264,6 +266,32 @@ def test_ctrl_c_leaves_what_is_done_and_the_shells_code(write_sweep, tmp_path):
     _, errors = driver.communicate(timeout=60)
     assert driver.returncode == 130
     assert "the same command goes on" in errors and "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_the_200_cells_share_two_trainings_and_take_little_time_each(tmp_path):
+    """The goal is 1.5 CPU-s per cell: 3 minutes for all on two cores, with a margin."""
+    path = SCENARIOS / "sweeps" / "bandwidth-threshold.yaml"
+    before = sum(os.times()[:4])
+    found = ecsim.sweep(path, jobs=2, out=tmp_path)
+    assert len(found.runs) == 200
+    made = [made for run in found.runs.values() for made in run.manifest["trainings"]]
+    assert len({of["key"] for of in made}) == 2
+    assert sum(not of["cached"] for of in made) <= 2
+    assert (sum(os.times()[:4]) - before) / 200 < 1.5
+
+
+@pytest.mark.slow
+def test_updates_are_trained_once_and_bounded_by_the_dry_run(tmp_path):
+    path = SCENARIOS / "sweeps" / "updates.yaml"
+    said = json.loads(call("sweep", path, "--dry-run", "--json", "--out", tmp_path))
+    found = ecsim.sweep(path, jobs=2, out=tmp_path)
+    made = [made for run in found.runs.values() for made in run.manifest["trainings"]]
+    updates = {of["key"] for of in made if of["what"].startswith("update")}
+    trained = [of["key"] for of in made if not of["cached"]]
+    assert len(trained) == len(set(trained))
+    assert 12 < len(updates) <= said["most_updates"]
+    assert {of["key"] for of in said["trainings"]} == {of["key"] for of in made} - updates
 
 
 @pytest.mark.slow
