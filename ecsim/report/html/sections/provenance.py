@@ -13,7 +13,16 @@ from ecsim.report.html.tables import Cell, Column, Row, table, text, value
 _ELSEWHERE = ("scenario", "constants", "trainings", "files", "assertions", "warnings", "pools")
 
 
-SHARED = ("boundary", "horizon_s", "warmup_s", "constants", "versions", "git", "machine")
+SHARED = (
+    "boundary",
+    "cost_bases",
+    "horizon_s",
+    "warmup_s",
+    "constants",
+    "versions",
+    "git",
+    "machine",
+)
 """What runs of one scenario have in common, in their manifests."""
 
 

@@ -36,7 +36,7 @@ def of_sweep(sweep: Sweep) -> list[Section]:
     free = [key for key in keys if not is_seed(key.name) and key.name not in together]
     found = [
         Section("summary", "Summary", _summary(cells, keys, together, failures)),
-        warnings.section([*_warnings(cells, failures), *warnings.of_costs(first)]),
+        warnings.section([*_warnings(cells, failures), *warnings.of_manifest(first)]),
     ]
     if len(cells):
         drawn = effects(cells, free)

@@ -13,10 +13,7 @@ from ecsim.report.html.tables import table, text
 
 def of(summaries: Sequence[Summary], manifest: Mapping[str, Any]) -> Section:
     """Give the warnings about one or more runs of one scenario."""
-    items = [tag("li", str(warning)) for warning in manifest.get("warnings", [])]
-    items += _of_strategies(summaries)
-    items += of_costs(manifest)
-    return section(items)
+    return section([*_of_strategies(summaries), *of_manifest(manifest)])
 
 
 def section(items: Sequence[Markup]) -> Section:
@@ -25,9 +22,10 @@ def section(items: Sequence[Markup]) -> Section:
     return Section("warnings", "Warnings", body)
 
 
-def of_costs(manifest: Mapping[str, Any]) -> list[Markup]:
-    """Give the warnings about figures that were assumed, and costs that nobody measured."""
-    return [*_assumed(manifest.get("constants", {})), *_uncalibrated(manifest)]
+def of_manifest(manifest: Mapping[str, Any]) -> list[Markup]:
+    """Give what the run itself warned of, assumed figures, and costs that nobody measured."""
+    said = [tag("li", str(warning)) for warning in manifest.get("warnings", [])]
+    return [*said, *_assumed(manifest.get("constants", {})), *_uncalibrated(manifest)]
 
 
 def _of_strategies(summaries: Sequence[Summary]) -> list[Markup]:
@@ -63,6 +61,8 @@ def _assumed(constants: Mapping[str, Mapping[str, Any]]) -> list[Markup]:
 
 
 def _uncalibrated(manifest: Mapping[str, Any]) -> list[Markup]:
+    if "cost_bases" in manifest:
+        return []  # such a run has warned of them itself
     nodes = manifest.get("scenario", {}).get("topology", {}).get("nodes", {})
     cards = dict.fromkeys(str(node["card"]) for node in nodes.values() if "card" in node)
     constants = manifest.get("constants", {})
