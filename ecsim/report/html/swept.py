@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecsim.core.units import Unit
+from ecsim.report.html.charts.axes import CHAR, shorten
 from ecsim.report.html.metrics import Metric
-from ecsim.report.numbers import number
 from ecsim.statistics.interval import Interval, t_interval
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _DIMENSIONS = (
     "time", "rate", "bit rate", "size", "energy", "power", "throughput", "energy per bit",
 )  # fmt: skip
+_QUANTITY = re.compile(r"([-+]?\d[\d_]*\.?\d*(?:[eE][-+]?\d+)?)\s*([^\d\s]\S*|)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,6 @@ class Key:
     values: tuple[str, ...]
     numbers: tuple[float, ...] | None
     unit: str = ""
-
-    @property
-    def short(self) -> str:
-        """The last parts of its name, enough for an axis."""
-        return ".".join(self.name.split(".")[-2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +123,32 @@ def _read(text: str, dimension: str) -> float:
     return of
 
 
-def texts(key: Key) -> list[str]:
-    """Give the values for an axis, short ones."""
-    return [number(float(text)) if _is_long(text) else text for text in key.values]
+def texts(key: Key) -> tuple[str, list[str]]:
+    """Give a key's name for an axis and its values, short ones; a common unit goes to the name.
+
+    >>> texts(Key("rate", ("2.0 Mbit/s", "3.28134142 Mbit/s"), None))
+    ('rate (Mbit/s)', ['2', '3.28'])
+    >>> texts(Key("kind", ("fifo", "0.123456"), None))
+    ('kind', ['fifo', '0.123'])
+    """
+    parts = [_QUANTITY.fullmatch(text) for text in key.values]
+    units = {part[2] if part else None for part in parts}
+    numbers = [f"{float(part[1]):.3g}" if part else "" for part in parts]
+    if len(units) == 1 and (unit := units.pop()):
+        return f"{key.name} ({unit})", numbers
+    shown = zip(key.values, parts, numbers, strict=True)
+    return key.name, [f"{n} {part[2]}".strip() if part else text for text, part, n in shown]
 
 
-def _is_long(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return len(text) > 5
+def fitted(name: str, width: float) -> str:
+    """Leave out the first parts of a dotted name that would be wider than `width`.
+
+    >>> fitted("strategies.ecc_snn.threshold", 150.0)
+    '…ecc_snn.threshold'
+    """
+    parts = name.split(".")
+    for i in range(len(parts)):
+        shown = ("…" if i else "") + ".".join(parts[i:])
+        if len(shown) * CHAR <= width:
+            return shown
+    return shorten(parts[-1], width)

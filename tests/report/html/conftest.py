@@ -112,7 +112,10 @@ def sweep(run):
     """200 cells over bandwidth, threshold and world seed; slow and eager ones are unstable."""
 
     def change(values, of):
-        rate, threshold = MBIT_PER_S[values["topology.links.0.rate"]], values["threshold"]
+        rate, threshold = (
+            MBIT_PER_S[values["topology.links.0.rate"]],
+            values["strategies.ecc_snn.threshold"],
+        )
         noise = 0.01 * math.sin(11 * values["seeds.world"] + threshold)
         stable = 0.0 if rate < 2 and threshold < 0.2 else 1.0
         return of | {
@@ -122,7 +125,7 @@ def sweep(run):
 
     axes = {
         "topology.links.0.rate": list(MBIT_PER_S),
-        "threshold": [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9],
+        "strategies.ecc_snn.threshold": [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9],
         "seeds.world": [0, 1, 2, 3, 4],
     }
     failure = {"error": "MemoryError", "traceback": "Traceback: <b>MemoryError</b>", "values": {}}

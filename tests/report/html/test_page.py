@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from html import escape
 from itertools import pairwise
 
 import pytest
@@ -98,12 +99,24 @@ def test_a_run_shows_what_it_has(run, pages):
     assert run.manifest["scenario_sha256"] in page
     for name in run.manifest["files"]:
         assert f">{name}</th>" in page
-    assert "are assumed" in page and "Uncalibrated costs" in page
+    assert "constants are assumed" in page and run.manifest["warnings"]
+    for warning in run.manifest["warnings"]:
+        assert f"<li>{escape(warning)}</li>" in page
     for device in ("cam[0]", "cam[1]"):
         assert re.search(rf"<h4>{re.escape(device)}: \d+ tasks</h4>", page)
     assert page.count("<h4>Phase ") == 4
     accuracy = 100 * run.summary["ecc_snn"]["accuracy"]
     assert f">{accuracy:.1f}</td>" in page
+
+
+def test_costs_that_nobody_measured_are_said_of_runs_that_did_not_say_so(run):
+    manifest = {key: of for key, of in run.manifest.items() if key != "cost_bases"}
+    page = render([type(run)(run.path, manifest, run.summary)])
+    assert "Uncalibrated costs: </strong>times and energies on darwin3, rtx3090 follow" in page
+    card = {"value": "held-out error 3 %", "source": "measured", "assumed": False}
+    manifest["constants"] = manifest["constants"] | {"rtx3090.calibration": card}
+    page = render([type(run)(run.path, manifest, run.summary)])
+    assert "</strong>times and energies on darwin3 follow" in page
 
 
 def test_an_unstable_strategy_is_called_so(run):

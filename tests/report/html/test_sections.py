@@ -69,7 +69,7 @@ def test_keys_are_ordered_as_quantities(sweep):
 
 
 def test_points_are_means_over_seeds(sweep):
-    keys = ["topology.links.0.rate", "threshold"]
+    keys = ["topology.links.0.rate", "strategies.ecc_snn.threshold"]
     found = swept.points(sweep.cells, keys, ACCURACY)
     assert len(found) == 3 * 5 * 8
     by_hand = sweep.cells.groupby(["strategy", *keys])["accuracy"].mean()

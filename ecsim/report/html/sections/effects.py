@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
 from ecsim.report.html import swept
@@ -56,6 +57,8 @@ def _maps(
     if not known:
         return Markup("")
     ends = (min(p.interval.mean for p in known), max(p.interval.mean for p in known))
+    (x_name, columns), (y_name, rows) = swept.texts(across), swept.texts(down)
+    names = (swept.fitted(x_name, 300), swept.fitted(y_name, max(27 * len(rows), 100)))
     panels = []
     n_drawn = max(MAX_MARKS // (len(across.values) * len(down.values)), 1)
     for label in strategies[:n_drawn]:
@@ -69,8 +72,7 @@ def _maps(
         }
         if values:
             title = f"{label}: {metric.head} ({unit})"
-            names = (across.name, down.name)
-            picture = heat_map(title, names, swept.texts(across), swept.texts(down), values, ends)
+            picture = heat_map(title, names, columns, rows, values, ends)
             panels.append(panel(f"{label} ({unit})", picture))
     said = _means(cells, [across, down], [key.name for key in free[2:]])
     said += " The same shades for every strategy." if len(panels) > 1 else ""
@@ -84,7 +86,8 @@ def _maps(
 
 def _lines(cells: pd.DataFrame, key: Key, strategies: Sequence[str], metric: Metric) -> Markup:
     found = swept.points(cells, [key.name], metric)
-    x = positions(key.name, swept.texts(key))
+    name, shown = swept.texts(key)
+    x = positions(swept.fitted(name, 380), shown)
     title = f"{capitalised(metric.head)} by {key.name}"
     series = [
         lines.Series(i, [
@@ -118,9 +121,10 @@ def _scatter(
     for index, key in enumerate(free):
         at = key.numbers or tuple(float(i) for i in range(len(key.values)))
         where = dict(zip(key.values, at, strict=True))
-        x = positions(key.name, swept.texts(key))
+        name, shown = swept.texts(key)
+        x = positions(swept.fitted(name, 310), shown)
         if key.numbers:
-            x = linear(key.name, key.numbers, key.unit)
+            x = linear(swept.fitted(key.name, 240), key.numbers, key.unit)
         series = [
             lines.Series(i, [
                 _point(where[point.at[index]], point, metric, free)
@@ -153,10 +157,10 @@ def _is_result(point: Point, metric: Metric) -> bool:
 
 
 def _scale(metric: Metric, points: Sequence[Point]) -> tuple[float, str]:
-    """Give the size of a unit that suits a panel's largest value, and its name."""
+    """Give the size of a unit that suits a panel's middle value, and its name."""
     if metric.scale is None:
         return 0.01, "%"
-    size, sign = prefix(max((abs(point.interval.mean) for point in points), default=0.0))
+    size, sign = prefix(median(abs(point.interval.mean) for point in points) if points else 0.0)
     return size, f"{sign}{metric.si_unit}"
 
 

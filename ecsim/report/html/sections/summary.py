@@ -98,7 +98,10 @@ def with_interval(metric: Metric, of: Mapping[str, Any], interval: Interval | No
     if interval is None or cell.key is None or not math.isfinite(interval.half_width):
         return cell
     ends = f"{metric.text(interval.low)} to {metric.text(interval.high)}, n = {interval.n}"
-    shown = f"{metric.number(interval.mean)} ± {metric.number(interval.half_width)}"
+    half = interval.half_width
+    if half < 1e-9 * abs(interval.mean):  # all are equal but for rounding
+        half = 0.0
+    shown = f"{metric.number(interval.mean)} ± {metric.number(half)}"
     return Cell(shown, interval.mean, ends)
 
 

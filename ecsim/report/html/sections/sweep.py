@@ -60,13 +60,13 @@ def _summary(
     said = f"{n} cells finished, {len(failures)} failed."
     rows: list[Row] = []
     for key in keys:
-        shown = list(key.values)
+        name, shown = swept.texts(key)
         if len(shown) > 12:
             shown = [*shown[:5], "…", shown[-1]]
         role = "replicates" if is_seed(key.name) else "varied"
         if key.name in together:
             role = f"together with {together[key.name]}"
-        rows.append([key.name, role, count(len(key.values)), ", ".join(shown)])
+        rows.append([name, role, count(len(key.values)), ", ".join(shown)])
     columns = (text("key"), text("role"), Column("values"), text("which"))
     parts = [note(said), table("What was varied", columns, rows)]
     if n:
@@ -109,16 +109,16 @@ def _warnings(cells: pd.DataFrame, failures: Sequence[Mapping[str, Any]]) -> lis
 def _cells(cells: pd.DataFrame, keys: Sequence[Key]) -> Markup:
     shown = [metric for metric in MAIN if metric.path in cells.columns]
     columns = [text("cell"), text("strategy")]
-    columns += [Column(key.name, is_number=key.numbers is not None) for key in keys]
+    columns += [Column(swept.texts(key)[0], is_number=key.numbers is not None) for key in keys]
     columns += [metric.column for metric in shown]
-    names = [key.name for key in keys]
+    short = {key.name: dict(zip(key.values, swept.texts(key)[1], strict=True)) for key in keys}
     orders = {key.name: dict(zip(key.values, key.numbers or (), strict=False)) for key in keys}
     rows: list[Row] = []
     for row, is_stable in zip(cells.to_dict("records"), swept.is_stable(cells), strict=True):
         line: list[Cell | str] = [str(row["cell"])[:12], str(row["strategy"])]
-        for name in names:
+        for name, of in short.items():
             said = swept.show(row[name])
-            line.append(Cell(said, orders[name].get(said)))
+            line.append(Cell(of[said], orders[name].get(said), said))
         for metric in shown:
             if metric.is_latency and not is_stable:
                 line.append(Cell("unstable"))
