@@ -19,6 +19,7 @@ def test_it_is_stored_without_outputs():
         assert not cell.get("outputs") and cell.get("execution_count") is None
 
 
+@pytest.mark.slow
 def test_it_runs_and_shows_tables_and_a_figure(tmp_path, monkeypatch):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     monkeypatch.setenv(

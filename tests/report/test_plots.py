@@ -35,8 +35,10 @@ def drawn(kind, results, **options):
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("width_in", [SINGLE_IN, DOUBLE_IN])
+@pytest.mark.parametrize(
+    ("kind", "width_in"),
+    [*((kind, SINGLE_IN) for kind in KINDS), ("accuracy", DOUBLE_IN), ("heatmap", DOUBLE_IN)],
+)
 def test_each_kind_is_drawn_at_paper_width_and_not_blank(kind, width_in, run, sweep, tmp_path):
     formats = ("png",) if width_in == DOUBLE_IN else ("pdf", "svg", "png")
     paths = write(kind, of(kind, run, sweep), tmp_path, Options(width_in), formats)
