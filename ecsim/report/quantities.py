@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ecsim.core.errors import UserError
 from ecsim.records.metrics import MEANINGS
+from ecsim.report.numbers import prefix
 from ecsim.scenario.messages import did_you_mean
 
 _SHARES = ("accuracy", "cur", "probe_accuracy", "deadline_miss_ratio")
@@ -23,7 +24,6 @@ _NAMES = {
     "deadline_miss_ratio": "missed deadlines",
 }
 _UNITS = ("s", "j", "bytes")
-_PREFIXES = ((1e-9, "G"), (1e-6, "M"), (1e-3, "k"), (1.0, ""), (1e3, "m"), (1e6, "µ"), (1e9, "n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,10 @@ def short(value: object) -> str:
 
 def _scale(values: Iterable[float], unit: str) -> tuple[float, str]:
     largest = max((abs(value) for value in values if value == value), default=0.0)
-    if not largest:
-        return 1.0, unit
-    least = 1.0 if unit == "s" else 0.0  # nobody reads kiloseconds
-    fitting = [(f, p) for f, p in _PREFIXES if f >= least and largest * f >= 1.0]
-    factor, prefix = fitting[0] if fitting else _PREFIXES[-1]
-    return factor, prefix + unit
+    size, sign = prefix(largest)
+    if unit == "s" and size > 1.0:  # nobody reads kiloseconds
+        size, sign = 1.0, ""
+    return 1.0 / size, sign + unit
 
 
 def _in_words(metric: str) -> str:
