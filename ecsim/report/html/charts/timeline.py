@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ecsim.report.html.charts import marks
 from ecsim.report.html.charts.axes import CHAR, Axis, Frame, linear, picture, shorten, write
@@ -39,9 +39,10 @@ def timeline(
     longest_s = max((stay.end_s - stay.start_s for stay in stays if not stay.is_wait), default=0.0)
     wanted = left + 14 + _READABLE * (end_s - begin_s) / longest_s if longest_s > 0 else 0.0
     width = max(wanted, _NARROW) if wanted <= _BROAD else _NARROW
-    axis = linear("", [], "s", low=begin_s, high=end_s, n=int(width / 150))
+    axis = linear("simulated time", [], "s", low=begin_s, high=end_s, n=int(width / 150))
     height = len(rows) * _LANE + 54
-    frame = Frame(axis, Axis("", 0.0, 1.0, ()), width, height, left, right=14, top=8, bottom=46)
+    bare = replace(axis, label="")
+    frame = Frame(bare, Axis("", 0.0, 1.0, ()), width, height, left, right=14, top=8, bottom=46)
     base = height - frame.bottom
     drawn = [
         tag("line", class_="grid", x1=frame.px(at), x2=frame.px(at), y1=frame.top, y2=base)
@@ -67,5 +68,5 @@ def timeline(
                             width=len(str(stay.task_id)) * CHAR + 3)  # fmt: skip
                 shape = join([shape, plate, write(str(stay.task_id), start + 3.5, y + 14)])
         drawn.append(marks.hint(shape, stay.hint))
-    name = f"simulated time ({axis.label.strip()[1:-1]})", left, height - 6.0, "start", "label"
-    return picture(label, width, height, [*drawn, *frame.axes(), write(*name)])
+    named = write(axis.label, left, height - 6, kind="label")  # in sight however broad it is
+    return picture(label, width, height, [*drawn, *frame.axes(), named])

@@ -54,7 +54,12 @@ def _of_strategy(spans: pd.DataFrame, label: str, n_tasks: int) -> Markup | None
     ]  # fmt: skip
     left = len(rows) - MAX_ROWS
     cut = f"{left} more servers are not drawn." if left > 0 else ""
-    picture = timeline(title, (begin, end), rows[:MAX_ROWS], [s for s in shown if s.row < MAX_ROWS])
+    picture = timeline(
+        title,
+        (begin, end + 0.01 * (end - begin)),
+        rows[:MAX_ROWS],
+        [s for s in shown if s.row < MAX_ROWS],
+    )
     return figure(title, [wide(picture, title)], table(title, columns, listed), note=cut)
 
 
