@@ -121,7 +121,7 @@ class Unwritten(Recorder):
     """Makes rows as ever, but no columns and no file of them."""
 
     def _flush(self) -> None:
-        self._counts += self._count_buffer()
+        self._counts += self._count_group()
         self._joules = self._sum_joules()
         self._n = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,24 @@ import numpy as np
 
 from ecsim.collab import conditions
 from ecsim.collab.buffer import Buffer
-from ecsim.collab.operations import Carry, Infer, Learn, Upload
+from ecsim.collab.operations import Carry, Infer, Learn, Message
 from ecsim.collab.place import Place
 from ecsim.collab.updates import Condition, Deployment, UpdatePolicy
 from ecsim.core.errors import StrategyError
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Batch, ModelRef, Task, UpdateResult, Work
-from ecsim.kernel import After, All, First, Mailbox, Operation, Signal, Topology, Travel, Use, World
+from ecsim.kernel import (
+    After,
+    All,
+    First,
+    Hop,
+    Mailbox,
+    Operation,
+    Signal,
+    Topology,
+    Use,
+    World,
+)
 from ecsim.records.tables import STAGES
 
 if TYPE_CHECKING:
@@ -41,6 +52,10 @@ class Context:
     streams : the family of named random streams of the world.
     update : the scenario's update policy; None when devices do not learn.
     reference : uploads and tasks of the arm that this one matches, by device and phase.
+
+    Attributes
+    ----------
+    on_deploy : called with the node and the version when one begins to serve; None: nobody asks.
     """
 
     def __init__(
@@ -56,6 +71,7 @@ class Context:
         self.devices = devices
         self.deployments: list[Deployment] = []
         self.marks: list[tuple[float, str, float]] = []
+        self.on_deploy: Callable[[str, ModelRef], None] | None = None
         self._world = world
         self._topology = topology
         self._places = places
@@ -68,8 +84,8 @@ class Context:
         self._mailboxes: dict[str, Mailbox] = {}
         self._buffers: dict[str, Buffer] = {}
         self._nearest: dict[tuple[str, str], str] = {}
-        self._n_changes = 0
-        self._stages: dict[tuple[str, str], int] = {}
+        self._ways: dict[tuple[str, str], tuple[tuple[Hop, ...], int, bool]] = {}
+        topology.on_change.append(self._forget_ways)
         self._trained: dict[tuple[str, str], Deployment] = {}
 
     # Operations -----------------------------------------------------------------------------
@@ -79,7 +95,14 @@ class Context:
         place = self._places[node]
         if model is not None and model.key not in place.held:
             raise StrategyError(f"{node} does not hold version {model.version} of {model.role}")
-        return Infer(place, task, model)
+        operation: Infer = Infer()  # the flat twin of `Use.__init__`
+        operation.eid = 0
+        operation.server = place.inference
+        operation.stage = place.stage
+        operation.place = place
+        operation.task = task
+        operation.model = model
+        return operation
 
     def compute(self, node: str, work: Work) -> Operation:
         """Operation: serve counted work on the node's inference engine; gives None."""
@@ -92,15 +115,20 @@ class Context:
 
         With `carries` the receiver holds that version from the arrival on.
         """
-        stage = self._stages.get((a, b))
-        if stage is None:
-            rank = _RANK[self._places[b].node.tier] - _RANK[self._places[a].node.tier]
-            stage = self._stages[a, b] = _DOWN if rank < 0 else _UP
-        route = self._topology.route(a, b)
-        if carries is None:
-            is_upload = stage == _UP and self._places[b].is_cloud
-            return (Upload if is_upload else Travel)(route, size_bytes, stage)
-        return Carry(self._places[b], carries, route, size_bytes, stage)
+        try:
+            route, stage, is_upload = self._ways[a, b]
+        except KeyError:
+            route, stage, is_upload = self._find_way(a, b)
+        if carries is not None:
+            return Carry(self._places[b], carries, route, size_bytes, stage)
+        operation: Message = Message()  # the flat twin of `Travel.__init__`
+        operation.eid = 0
+        operation.hops = route
+        operation.size_bytes = size_bytes
+        operation.stage = stage
+        operation.value = None
+        operation.marks = is_upload
+        return operation
 
     def after(self, seconds: float) -> Operation:
         """Operation: wait."""
@@ -195,13 +223,11 @@ class Context:
 
         Nodes that no way leads to at present come last.
         """
-        if self._topology.n_changes != self._n_changes:  # something went out, or came back
-            self._n_changes = self._topology.n_changes
-            self._nearest.clear()
-        found = self._nearest.get((node, tier))
-        if found is None:
+        try:
+            return self._nearest[node, tier]
+        except KeyError:
             found = self._nearest[node, tier] = self._find_nearest(node, tier)
-        return found
+            return found
 
     def model(self, node: str) -> ModelRef:
         """Give the version that the node serves."""
@@ -218,7 +244,7 @@ class Context:
             raise StrategyError(f"{node} cannot deploy version {model.version}: it has not got it")
         place.model = model
         training = self._trained.get((node, model.key)) or Deployment(node, model, self.now)
-        self.deployments.append(replace(training, t_deploy_s=self.now))
+        self._note_deployment(replace(training, t_deploy_s=self.now))
 
     def level(self, node: str) -> str | None:
         """Give the node's operating point by name; None: the card's own."""
@@ -315,7 +341,25 @@ class Context:
         place = self._places[original.device]
         place.held.add(original.model.key)
         place.model = original.model
-        self.deployments.append(original)
+        self._note_deployment(original)
+
+    def _note_deployment(self, deployment: Deployment) -> None:
+        self.deployments.append(deployment)
+        if self.on_deploy is not None:
+            self.on_deploy(deployment.device, deployment.model)
+
+    def _forget_ways(self) -> None:
+        """Look ways up anew: something went out, or came back."""
+        self._nearest.clear()
+        self._ways.clear()
+
+    def _find_way(self, a: str, b: str) -> tuple[tuple[Hop, ...], int, bool]:
+        """Give the route, its stage, and whether it leads a task's sample to the cloud."""
+        rank = _RANK[self._places[b].node.tier] - _RANK[self._places[a].node.tier]
+        stage = _DOWN if rank < 0 else _UP
+        is_upload = stage == _UP and self._places[b].is_cloud
+        found = self._ways[a, b] = self._topology.route(a, b), stage, is_upload
+        return found
 
     def _find_nearest(self, node: str, tier: str) -> str:
         names = self.nodes(tier)

@@ -12,24 +12,33 @@ from typing import Any
 from ecsim.collab.place import Place
 from ecsim.core.types import ModelRef, Task
 from ecsim.kernel import Ledger, Train, Travel, Use
+from ecsim.kernel.ledger import HEAD, WIDTH
 from ecsim.kernel.operations import Waiter
+from ecsim.records.tables import STAGES
 
 
 class Account(Ledger):
-    """A task's ledger that also keeps what the kernel cannot know.
+    """A task's ledger that also keeps how sure the device's own model was, in its last cell."""
 
-    Attributes
-    ----------
-    edge_entropy : how sure the device's own model was; NaN when it was not asked.
-    uploaded : whether a message of the task was sent to a node of the cloud tier.
-    """
+    __slots__ = ()
 
-    __slots__ = ("edge_entropy", "uploaded")
+    def __init__(self) -> None:
+        self.cells = _NOTHING.copy()
+        self.is_closed = False
 
-    def __init__(self, n_stages: int):
-        Ledger.__init__(self, n_stages)  # a fifth quicker than `super()`
-        self.edge_entropy = nan
-        self.uploaded = False
+    @property
+    def edge_entropy(self) -> float:
+        """Normalised entropy of the device's own prediction; NaN when it was not asked."""
+        return self.cells[ENTROPY]
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether a message of the task was sent to a node of the cloud tier."""
+        return self.is_marked
+
+
+ENTROPY = HEAD + WIDTH * len(STAGES)
+_NOTHING = [0.0] * ENTROPY + [nan]
 
 
 class Infer(Use):
@@ -40,38 +49,30 @@ class Infer(Use):
 
     __slots__ = ("model", "place", "task")
 
-    def __init__(self, place: Place, task: Task, model: ModelRef | None):
-        # the flat twin of `Use.__init__`; seconds, joules and value are known at the start
-        self.eid = 0
-        self.server = place.inference
-        self.stage = place.stage
-        self.place = place
-        self.task = task
-        self.model = model
+    place: Place
+    task: Task
+    model: ModelRef | None
+
+    __init__ = object.__init__  # blank: `Context.infer` fills it
 
     def start(self, waiter: Waiter) -> None:
         """Look up what the model answers and what that costs, then join the queue."""
         place = self.place
-        prediction = place.predictor.predict(self.model or place.model, self.task.sample_id)
-        self.value = prediction
-        self.seconds, self.joules = place.price(prediction.work)
-        ledger = waiter.ledger
-        if not place.is_cloud and isinstance(ledger, Account):
-            ledger.edge_entropy = prediction.normalized_entropy
+        answers = place.answers if self.model is None else place.answers_of(self.model)
+        self.value, self.seconds, self.joules = answers[self.task.sample_id]
+        if not place.is_cloud:
+            ledger = waiter.ledger
+            if isinstance(ledger, Account):
+                ledger.cells[ENTROPY] = self.value.normalized_entropy
         Use.start(self, waiter)
 
 
-class Upload(Travel):
-    """A transfer to the cloud tier: marks the task as uploaded."""
+class Message(Travel):
+    """A message between two nodes."""
 
     __slots__ = ()
 
-    def start(self, waiter: Waiter) -> None:
-        """Reserve the first link; mark the account unless the link was down and took nothing."""
-        Travel.start(self, waiter)
-        ledger = waiter.ledger
-        if self.eid and isinstance(ledger, Account):
-            ledger.uploaded = True
+    __init__ = object.__init__  # blank: `Context.send` fills it
 
 
 class Learn(Train):

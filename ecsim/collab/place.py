@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 from ecsim.core.errors import StrategyError
-from ecsim.core.types import ModelRef, Work
+from ecsim.core.types import ModelRef, Prediction, Work
 from ecsim.kernel import Engine, EventEngine, Node
 from ecsim.kernel.charger import Charger
 
@@ -17,44 +16,111 @@ if TYPE_CHECKING:
 Price = Callable[[Work], tuple[float, float]]
 
 
-@dataclass(slots=True)
+class Answers(dict[int, tuple[Prediction, float, float]]):
+    """What a version answers for each sample, and its (seconds, joules); filled when asked."""
+
+    __slots__ = ("_model", "_predictor", "_price")
+
+    def __init__(self, predictor: Predictor, model: ModelRef, price: Price):
+        super().__init__()
+        self._predictor = predictor
+        self._model = model
+        self._price = price
+
+    def __missing__(self, sample_id: int) -> tuple[Prediction, float, float]:
+        prediction = self._predictor.predict(self._model, sample_id)
+        found = self[sample_id] = (prediction, *self._price(prediction.work))
+        return found
+
+
+Shelf = MutableMapping[tuple[Price, str], Answers]
+
+
 class Place:
     """One node of one arm: the kernel's node and what the learning plane has put on it.
+
+    Parameters
+    ----------
+    shelf : answers by price list and version, shared by the places of one arm and role.
 
     Attributes
     ----------
     stage : index of the ledger's stage that its engines are charged to.
-    price, host_price : give (seconds, joules) of work on its inference engine and its host.
-    model : the version that it serves.
+    host_price : gives (seconds, joules) of work on its host.
     held : content keys of the versions whose bytes it has.
     inference : the engine that serves inference.
     is_cloud : whether its tier is the cloud.
     levels : operating points by name, as (speed, power, seconds to go over to it).
     level : the present one; None: the card's own.
     charger : what charges its battery; None without a battery, or for one that is never charged.
+    answers : what it answers with its version at its price.
     """
 
-    node: Node
-    stage: int
-    price: Price
-    host_price: Price
-    predictor: Predictor
-    model: ModelRef
-    held: set[str] = field(default_factory=set)
-    levels: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    level: str | None = None
-    charger: Charger | None = None
-    inference: Engine = field(init=False)
-    is_cloud: bool = field(init=False)
+    __slots__ = (
+        "_model", "_price", "_shelf", "answers", "charger", "held", "host_price", "inference",
+        "is_cloud", "level", "levels", "node", "predictor", "stage",
+    )  # fmt: skip
 
-    def __post_init__(self) -> None:
-        self.inference = self.node.engines["inference"]
-        self.is_cloud = self.node.tier == "cloud"
+    def __init__(
+        self,
+        node: Node,
+        stage: int,
+        price: Price,
+        host_price: Price,
+        predictor: Predictor,
+        model: ModelRef,
+        held: set[str],
+        shelf: Shelf | None = None,
+        levels: Mapping[str, tuple[float, float, float]] | None = None,
+    ):
+        self.node = node
+        self.stage = stage
+        self.host_price = host_price
+        self.predictor = predictor
+        self.held = held
+        self.levels = levels or {}
+        self.level: str | None = None
+        self.charger: Charger | None = None
+        self.inference: Engine = node.engines["inference"]
+        self.is_cloud = node.tier == "cloud"
+        self._shelf: Shelf = {} if shelf is None else shelf
+        self._price = price
+        self._model = model
+        self.answers = self.answers_of(model)
+
+    @property
+    def model(self) -> ModelRef:
+        """The version that it serves."""
+        return self._model
+
+    @model.setter
+    def model(self, model: ModelRef) -> None:
+        self._model = model
+        self.answers = self.answers_of(model)
+
+    @property
+    def price(self) -> Price:
+        """Gives (seconds, joules) of work on its inference engine."""
+        return self._price
+
+    @price.setter
+    def price(self, price: Price) -> None:
+        self._price = price
+        self.answers = self.answers_of(self._model)
 
     @property
     def host(self) -> Engine:
         """The engine that trains: the node's own, or its host's where it cannot."""
         return self.node.engines.get("host", self.inference)
+
+    def answers_of(self, model: ModelRef) -> Answers:
+        """Give what a version answers here."""
+        found = self._shelf.get((self._price, model.key))
+        if found is None:
+            found = self._shelf[self._price, model.key] = Answers(
+                self.predictor, model, self._price
+            )
+        return found
 
     def start_at(self, level: str) -> None:
         """Begin at an operating point."""

@@ -91,11 +91,12 @@ class SpanLog:
 class TracedAccount(Account):
     """The account of a traced task; of background work with task id -1."""
 
-    __slots__ = ("device", "log", "task_id")
+    __slots__ = ("device", "log", "task", "task_id")
 
-    def __init__(self, n_stages: int, log: SpanLog, task: Task | None = None):
-        super().__init__(n_stages)
+    def __init__(self, log: SpanLog, task: Task | None = None):
+        super().__init__()
         self.log = log
+        self.task = task
         self.task_id = -1 if task is None else task.id
         self.device = "" if task is None else task.device
 
@@ -184,15 +185,20 @@ def _noting(cls: Any) -> Any:
     class Noting(cls):  # type: ignore[misc]
         __slots__ = ()
 
-        def wake(self, operation: Any) -> None:
-            if not isinstance(self.ledger, TracedAccount):
-                super().wake(operation)
+        def start(self, waiter: Any) -> None:
+            account = waiter.ledger
+            if not isinstance(account, TracedAccount) or not self.hops:
+                super().start(waiter)
                 return
-            log, at = self.ledger.log, self._at
+            if waiter is not self and not self.eid:
+                self._at = 0  # type: ignore[misc]
+            log, at = account.log, self._at
             log.stands(self, self.hops[at].channel.world._now)
-            super().wake(operation)
+            super().start(waiter)
             if self._at > at and self.hops[at].line is None:
                 log.sent(self, self.t)
+
+        wake = start
 
         def _push(self, world: Any, t: float) -> None:
             super()._push(world, t)

@@ -33,11 +33,13 @@ class Channel:
     @property
     def work_s(self) -> float:
         """Seconds of serialisation reserved so far."""
-        return sum(hop.work_s for hop in self.hops)
+        hops = self.hops
+        return hops[0].work_s if len(hops) == 1 else sum(hop.work_s for hop in hops)
 
     def backlog_s(self) -> float:
         """Give how long a message that joins now would wait, in s."""
-        return max(0.0, self.free_s - self.world._now)
+        backlog_s = self.free_s - self.world._now
+        return backlog_s if backlog_s > 0.0 else 0.0
 
     def __repr__(self) -> str:
         return f"<Channel {self.name}>"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Flow:
     """A generator on its way through the world: each yielded operation resumes it when over.
 
-    A flow is started by `World.spawn`, or as a branch of a join, which it then resumes.
+    A flow is started by `World.spawn`, or as a branch of a join, which it then resumes. Both fill
+    a blank one: a constructor in Python takes longer than the slots it fills.
 
     Attributes
     ----------
@@ -30,32 +31,40 @@ class Flow:
     """
 
     __slots__ = (
-        "_generator", "_on_done", "_operation", "_send", "_waiter", "id", "index", "item", "ledger",
-        "value", "world",
+        "_generator", "_on_done", "_operation", "_waiter", "id", "index", "item", "ledger", "value",
+        "world",
     )  # fmt: skip
 
+    world: World
+    ledger: Ledger | None
+    id: int
     index: int
+    item: Any
+    value: Any
+    _generator: Generator[Any, Any, Any] | None
+    _on_done: Callable[[Flow], None] | None
+    _operation: Operation | None
+    _waiter: Waiter | None
 
-    def __init__(
-        self,
+    @classmethod
+    def branch(
+        cls,
         world: World,
         generator: Generator[Any, Any, Any],
         ledger: Ledger | None,
-        number: int = 0,
-        on_done: Callable[[Flow], None] | None = None,
-        item: Any = None,
-        waiter: Waiter | None = None,
-    ) -> None:
-        self.world = world
-        self._generator: Generator[Any, Any, Any] | None = generator
-        self._send = generator.send
-        self.ledger = ledger
-        self.id = number
-        self._on_done = on_done
-        self.item = item
-        self._waiter = waiter
-        self._operation: Operation | None = None
-        self.value: Any = None
+        waiter: Waiter,
+        index: int,
+    ) -> Flow:
+        """Give a flow that has not started and resumes `waiter` when it is done."""
+        flow = cls()
+        flow.world = world
+        flow.ledger = ledger
+        flow.id = 0
+        flow.index = index
+        flow.item = flow.value = flow._on_done = flow._operation = None
+        flow._generator = generator
+        flow._waiter = waiter
+        return flow
 
     @property
     def is_done(self) -> bool:
@@ -63,22 +72,33 @@ class Flow:
         return self._generator is None
 
     def wake(self, operation: Any) -> None:
-        """Send the operation's value into the generator and start what it yields next."""
+        """Send the operation's value into the generator and start what it yields next.
+
+        `World._loop` has the same lines once more, flat.
+        """
         try:
-            following = self._send(operation.value)
+            following = self._generator.send(operation.value)  # type: ignore[union-attr]
         except StopIteration as stop:
             self._finish(stop.value)
+            return
         except Exception as error:
             self._fail(error)
-        else:
-            try:
-                if isinstance(following, Operation):
-                    self._operation = following
-                    following.start(self)
-                else:
-                    self._start_other(following)
-            except Exception as error:
-                self.fail(following, error)
+            return
+        self._operation = following
+        try:
+            following.start(self)
+        except Exception as error:
+            self._refused(following, error)
+
+    def _refused(self, following: Any, error: Exception) -> None:
+        """Raise the error of an operation's start; start what only stands for an operation."""
+        if isinstance(following, Operation):
+            self.fail(following, error)
+            return
+        try:
+            self._start_other(following)
+        except Exception as refused:
+            self.fail(following, refused)
 
     def fail(self, operation: Any, error: Exception) -> None:
         """Raise `error` in the generator where it yielded the operation."""
@@ -139,7 +159,7 @@ class Flow:
         self._waiter.fail(self, error)
 
     def __repr__(self) -> str:
-        name = getattr(self._send.__self__, "__qualname__", "generator")  # type: ignore[attr-defined]
+        name = getattr(self._generator, "__qualname__", "generator")
         number = f" {self.id}" if self.id else " (branch)"
         of = "" if self.item is None else f" of {self.item!r}"
         return f"<flow{number}: {name}{of}>"

@@ -63,8 +63,7 @@ class Join(Operation):
                     self.fail(branch, error)
                     return
             else:
-                flow = Flow(self.world, branch, self.ledger, waiter=self)
-                flow.index = index
+                flow = Flow.branch(self.world, branch, self.ledger, self, index)
                 self.branches[index] = flow
                 flow.wake(START)
         self._is_starting = False

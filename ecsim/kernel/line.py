@@ -83,8 +83,6 @@ class Line:
 
     def carry(self, travel: Travel, now: float) -> None:
         """Take a message that stands before the hop for the first time."""
-        if not travel._at:
-            travel.wait_s = travel.service_s = travel.joules = travel.propagation_s = 0.0
         travel.attempt = 0
         self._join(travel, now)
 
@@ -113,7 +111,7 @@ class Line:
                 travel._push(world, now + delay)
                 return
         if travel.attempt and travel.stage != WASTED and travel.ledger is not None:
-            travel.ledger.bytes[travel.stage] += travel.size_bytes
+            travel.ledger.send(travel.stage, travel.size_bytes)
         travel._at += 1
         if self.sharing is not None:
             if radio is not None:
@@ -228,8 +226,7 @@ class Line:
         travel.propagation_s += propagation
         correct(self.hop.channel.world, travel, travel.stage, wait, seconds, joules)
         if travel.ledger is not None and travel.stage != WASTED:
-            # never below zero: the order of additions may leave a last bit
-            travel.ledger.propagation_s = max(0.0, travel.ledger.propagation_s + propagation)
+            travel.ledger.propagate(propagation)
 
     def bits_between(self, begin: float, end: float) -> float:
         """Give what the whole channel carries between two times at this direction's rate."""

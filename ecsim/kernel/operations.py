@@ -15,7 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ecsim.core.errors import FlowError, StrategyError
-from ecsim.kernel.ledger import Ledger
+from ecsim.kernel.ledger import BYTES, HEAD, JOULES, MARKED, PROPAGATION, SERVICE, WIDTH, Ledger
 from ecsim.kernel.meter import ACTIVE, Draw, Unserved
 
 if TYPE_CHECKING:
@@ -59,14 +59,7 @@ class Again:
 
     def wake(self, travel: Any) -> None:
         """Stand before the link anew; what was charged so far stays in the message's totals."""
-        at = travel._at
-        charged = travel.wait_s, travel.service_s, travel.joules, travel.propagation_s
-        travel.wake(travel)
-        if not at:  # the first link counts from zero
-            travel.wait_s += charged[0]
-            travel.service_s += charged[1]
-            travel.joules += charged[2]
-            travel.propagation_s += charged[3]
+        travel.start(travel)
 
 
 NOBODY: Any = Nobody()
@@ -135,7 +128,7 @@ class Operation:
 
     def _push(self, world: World, t: float) -> None:
         self.t = t
-        self.eid = eid = world.next_id()
+        self.eid = eid = next(world.ids)
         heappush(world.queue, (t, 1, eid, self))
 
     def _require_fresh(self) -> None:
@@ -204,35 +197,39 @@ class Use(Operation):
         now = world._now
         if server.next_background_s <= now:
             server.catch_up(now)
-        frees = server.frees
-        begin = frees[0]
-        if begin < now:
-            begin = now
         seconds = self.seconds
         joules = self.joules
         if not (0.0 <= seconds < inf and 0.0 <= joules < inf):
             require_amount(f"seconds of a use of {server.name}", seconds)
             require_amount(f"joules of a use of {server.name}", joules)
+        ledger = waiter.ledger
+        frees = server.frees
+        begin = frees[0]
+        if begin > now:
+            self.wait_s = wait = begin - now
+            server.wait_s += wait
+            if wait > server.max_wait_s:
+                server.max_wait_s = wait
+            if ledger is not None:
+                ledger.cells[HEAD + WIDTH * self.stage] += wait
+        else:
+            begin = now
+            self.wait_s = 0.0
         self.t = end = begin + seconds
         heapreplace(frees, end)
-        self.wait_s = wait = begin - now
         server.n_jobs += 1
-        server.wait_s += wait
-        if wait > server.max_wait_s:
-            server.max_wait_s = wait
         meter = server.meter
         meter.seconds[ACTIVE] += seconds
         meter.joules[ACTIVE] += joules
-        ledger = waiter.ledger
         if ledger is None:
             world.unowned_j += joules
         else:
-            stage = self.stage
-            ledger.wait_s[stage] += wait
-            ledger.service_s[stage] += seconds
-            ledger.joules[stage] += joules
+            cells = ledger.cells
+            at = HEAD + SERVICE + WIDTH * self.stage
+            cells[at] += seconds
+            cells[at + 1] += joules
         self.waiter = waiter
-        self.eid = eid = world.next_id()
+        self.eid = eid = next(world.ids)
         heappush(world.queue, (end, 1, eid, self))
 
     def abandon(self) -> None:
@@ -313,6 +310,7 @@ class Travel(Operation):
     size_bytes : size of the message, >= 0.
     stage : index of the ledger's stage that it is charged to.
     value : what the flow gets back.
+    marks : whether the ledger's mark is set once a link takes the message.
 
     Raises
     ------
@@ -321,95 +319,120 @@ class Travel(Operation):
     """
 
     __slots__ = (
-        "_at", "_end_s", "_seconds", "attempt", "hops", "joules", "ledger", "owner",
+        "_at", "_end_s", "_seconds", "attempt", "hops", "joules", "ledger", "marks", "owner",
         "propagation_s", "service_s", "size_bytes", "stage", "wait_s",
     )  # fmt: skip
 
     attempt: int  # attempts that were lost on the present link; kept by its line, if it has one
 
     def __init__(
-        self, hops: Sequence[Hop], size_bytes: float, stage: int = 0, value: Any = None
+        self,
+        hops: Sequence[Hop],
+        size_bytes: float,
+        stage: int = 0,
+        value: Any = None,
+        marks: bool = False,
     ) -> None:
         self.eid = 0
         self.hops = hops
         self.size_bytes = size_bytes
         self.stage = stage
         self.value = value
+        self.marks = marks
 
-    def start(self, waiter: Waiter) -> None:
-        """Reserve the first link."""
-        if self.eid:
-            self._require_fresh()
-        if not 0.0 <= self.size_bytes < inf:
-            require_amount("size of a message", self.size_bytes)
-        self.owner = waiter
-        self.ledger = ledger = waiter.ledger
-        self._at = 0
-        if self.hops:
-            self.wake(self)
-            if ledger is not None and self.eid:  # a link that is down takes no byte
-                ledger.bytes[self.stage] += self.size_bytes
-        else:
-            self.waiter = waiter
-            self.wait_s = self.service_s = self.joules = self.propagation_s = 0.0
-            self._end_s = self._seconds = 0.0
-            self._push(waiter.world, waiter.world._now)
-
-    def wake(self, operation: Any) -> None:
-        """Reserve the link the message stands before (called on arrival at each node)."""
+    def start(self, waiter: Any) -> None:
+        """Reserve the first link; with itself as the waiter, the next one."""
         hops = self.hops
-        at = self._at
+        ledger = waiter.ledger
+        is_first = waiter is not self
+        if is_first:
+            if self.eid:
+                self._require_fresh()
+            if not 0.0 <= self.size_bytes < inf:
+                require_amount("size of a message", self.size_bytes)
+            self.owner = waiter
+            self.ledger = ledger
+            self._at = at = 0
+            if not hops:
+                self._stay()
+                return
+        else:
+            at = self._at
         hop = hops[at]
         channel = hop.channel
         world = channel.world
         now = world._now
         if hop.down_until_s > now:
-            hop.refuse(self, now, is_new=not at)
+            hop.refuse(self, now, is_new=is_first)
+            if is_first and ledger is not None and self.eid:  # it waits there
+                ledger.send(self.stage, self.size_bytes, self.marks)
             return
         if hop.line is not None:
+            if is_first:
+                self.wait_s = self.service_s = self.joules = self.propagation_s = 0.0
+                if ledger is not None:
+                    ledger.send(self.stage, self.size_bytes, self.marks)
             hop.line.carry(self, now)
             return
         size_bytes = self.size_bytes
-        self._seconds = seconds = size_bytes * 8.0 / hop.bit_per_s
         begin = channel.free_s
-        if begin < now:
+        if begin > now:
+            wait = begin - now
+            hop.wait_s += wait
+            if wait > channel.max_wait_s:
+                channel.max_wait_s = wait
+        else:
             begin = now
+            wait = 0.0
+        self._seconds = seconds = size_bytes * 8.0 / hop.bit_per_s
         channel.free_s = self._end_s = end = begin + seconds
-        wait = begin - now
         hop.n_jobs += 1
         hop.bytes += size_bytes
         hop.work_s += seconds
-        hop.wait_s += wait
-        if wait > channel.max_wait_s:
-            channel.max_wait_s = wait
         joules = hop.power_w * seconds
         propagation = hop.propagation_s
-        ledger = self.ledger
-        stage = self.stage
         if ledger is None:
             world.unowned_j += joules
-        elif stage == WASTED:
-            correct(world, self, stage, 0.0, seconds, joules)
+        elif self.stage == WASTED:
+            correct(world, self, WASTED, 0.0, seconds, joules)
         else:
-            ledger.wait_s[stage] += wait
-            ledger.service_s[stage] += seconds
-            ledger.joules[stage] += joules
-            ledger.propagation_s += propagation
-        if at:
-            self.wait_s += wait
-            self.service_s += seconds
-            self.joules += joules
-            self.propagation_s += propagation
-        else:
+            cells = ledger.cells
+            cells[PROPAGATION] += propagation
+            base = HEAD + WIDTH * self.stage
+            if wait:
+                cells[base] += wait
+            cells[base + SERVICE] += seconds
+            cells[base + JOULES] += joules
+            if is_first:
+                cells[base + BYTES] += size_bytes
+                if self.marks:
+                    cells[MARKED] = 1.0
+        if is_first:
             self.wait_s = wait
             self.service_s = seconds
             self.joules = joules
             self.propagation_s = propagation
+        else:
+            self.wait_s += wait
+            self.service_s += seconds
+            self.joules += joules
+            self.propagation_s += propagation
         self._at = at = at + 1
         self.waiter = self if at < len(hops) else self.owner
         self.t = t = end + propagation
-        self.eid = eid = world.next_id()
+        self.eid = eid = next(world.ids)
         heappush(world.queue, (t, 1, eid, self))
+
+    wake = start  # on arrival at a node on the way, its waiter is itself
+
+    def _stay(self) -> None:
+        """Arrive at once: both ends are one node."""
+        waiter = self.waiter = self.owner
+        self.wait_s = self.service_s = self.joules = self.propagation_s = 0.0
+        self._end_s = self._seconds = 0.0
+        if waiter.ledger is not None:
+            waiter.ledger.send(self.stage, 0.0, self.marks)
+        self._push(waiter.world, waiter.world._now)
 
     def abandon(self) -> None:
         """Let the message travel on as wasted; nobody hears of its arrival."""
@@ -418,7 +441,7 @@ class Travel(Operation):
         self.owner = NOBODY
         if self.ledger is not None:
             self.ledger.waste(self.stage, self.wait_s, self.service_s, self.joules)
-            self.ledger.propagation_s -= self.propagation_s
+            self.ledger.propagate(-self.propagation_s)
         self.stage = WASTED
 
     @property
@@ -481,7 +504,7 @@ class Travel(Operation):
         # it propagated for what lies between its last bit and the present
         ahead = min(hop.propagation_s, self.t - world._now)
         if self.ledger is not None and self.stage != WASTED:
-            self.ledger.propagation_s = max(0.0, self.ledger.propagation_s - ahead)
+            self.ledger.propagate(-ahead)
         self.wait_s -= late
         self.service_s -= left
         self.joules -= joules
@@ -506,7 +529,7 @@ class Travel(Operation):
             hop.n_jobs = n_jobs - 1
             hop.bytes = size_bytes - self.size_bytes
         elif self.ledger is not None and self.stage != WASTED:
-            self.ledger.bytes[self.stage] += self.size_bytes
+            self.ledger.send(self.stage, self.size_bytes)
         self._at -= 1
         self.stand(hop, until_s)
 
@@ -579,7 +602,7 @@ class After(Operation):
         world = waiter.world
         self.waiter = waiter
         self.t = t = world._now + seconds
-        self.eid = eid = world.next_id()
+        self.eid = eid = next(world.ids)
         heappush(world.queue, (t, 1, eid, self))
 
     def __repr__(self) -> str:
@@ -597,13 +620,9 @@ def correct(
     if ledger is None or ledger.is_closed:
         world.unowned_j += joules
     elif stage == WASTED:
-        ledger.wasted_s = max(0.0, ledger.wasted_s + service_s)
-        ledger.wasted_j = max(0.0, ledger.wasted_j + joules)
+        ledger.spoil(service_s, joules)
     else:
-        # never below zero: the order of additions may leave a last bit
-        ledger.wait_s[stage] = max(0.0, ledger.wait_s[stage] + wait_s)
-        ledger.service_s[stage] = max(0.0, ledger.service_s[stage] + service_s)
-        ledger.joules[stage] = max(0.0, ledger.joules[stage] + joules)
+        ledger.charge(stage, wait_s, service_s, joules)
 
 
 def part_after(now: float, end_s: float, seconds: float) -> tuple[float, float]:

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
+from ecsim.core.types import FloatArray
 from ecsim.kernel.channel import Channel
 from ecsim.kernel.disciplines import EventEngine
 from ecsim.kernel.medium import SharingChannel
@@ -68,7 +71,8 @@ class Queue:
         part = self.part
         if isinstance(part, Channel):
             return part.work_s
-        part.catch_up(part.world._now)
+        if part.background is not None:
+            part.catch_up(part.world._now)
         if isinstance(part, EventEngine):
             return part.brought_s
         seconds = part.meter.seconds
@@ -182,7 +186,7 @@ class QueueWindow:
     def __init__(self, world: World, queues: Sequence[Queue]) -> None:
         self._world = world
         self.queues = queues
-        self._cuts: list[list[tuple[float, float]]] = []
+        self._cuts: list[tuple[FloatArray, FloatArray]] = []
 
     def open(self) -> None:
         """Start the window at the world's present time."""
@@ -190,21 +194,15 @@ class QueueWindow:
         self._at_start = self._books()
         for queue in self.queues:
             queue.part.max_wait_s = 0.0
-        self._cuts = []
-        self._brought_s = [queue.brought_s for queue in self.queues]
+        self._cuts = [(self._brought(), np.zeros(len(self.queues)))]
 
     def cut(self) -> None:
         """End a slice."""
-        brought_s = [queue.brought_s for queue in self.queues]
-        self._cuts.append(
-            [
-                ((after - before) / queue.n_servers, queue.part.backlog_s())
-                for queue, before, after in zip(
-                    self.queues, self._brought_s, brought_s, strict=True
-                )
-            ]
-        )
-        self._brought_s = brought_s
+        brought_s, backlog_s = self._brought(), [queue.part.backlog_s() for queue in self.queues]
+        self._cuts.append((brought_s, np.array(backlog_s)))
+
+    def _brought(self) -> FloatArray:
+        return np.array([queue.brought_s for queue in self.queues])
 
     def cut_at(self, edges_s: npt.NDArray[np.float64]) -> bool:
         """End all slices at once, at these times, where a `Playback` knows how; say whether."""
@@ -225,6 +223,10 @@ class QueueWindow:
     def rows(self) -> list[QueueRow]:
         """Give one row per queue."""
         length_s = self._end_s - self._start_s
+        n_servers = np.array([queue.n_servers for queue in self.queues])
+        brought_s, left_s = (np.array(column) for column in zip(*self._cuts, strict=True))
+        joined_s = (np.diff(brought_s, axis=0) / n_servers).T.tolist()  # (queues, slices)
+        backlog_s = left_s[1:].T.tolist()
         rows = []
         for i, queue in enumerate(self.queues):
             n_before, wait_before, waited_before, served_before = self._at_start[i]
@@ -239,9 +241,9 @@ class QueueWindow:
                     mean_wait_s=max(0.0, wait_s / n_jobs) if n_jobs else None,
                     max_wait_s=self._longest_s[i],
                     mean_waiting=max(0.0, (waited_after - waited_before) / length_s),
-                    joined_s=tuple(cut[i][0] for cut in self._cuts),
-                    backlog_s=tuple(cut[i][1] for cut in self._cuts),
-                    slice_s=length_s / max(1, len(self._cuts)),
+                    joined_s=tuple(joined_s[i]),
+                    backlog_s=tuple(backlog_s[i]),
+                    slice_s=length_s / max(1, len(self._cuts) - 1),
                 )
             )
         return rows

@@ -191,7 +191,7 @@ class Topology:
 
     Attributes
     ----------
-    n_changes : how often links or nodes went out or came back, so far.
+    on_change : called whenever links or nodes have gone out or come back.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Topology:
         self.reference_bytes = reference_bytes
         self.nodes: dict[str, Node] = {}
         self.channels: list[Channel] = []
-        self.n_changes = 0
+        self.on_change: list[Callable[[], None]] = []
         self._router = Router(metric)
         self._streams = streams or Streams(0)
         self._routes: dict[tuple[str, str], tuple[Hop, ...]] = {}
@@ -329,9 +329,10 @@ class Topology:
         """
         if not is_up and not self._exists(what):
             raise UserError(f"{what!r} is neither a link nor a node")
-        self.n_changes += 1
         self._router.set_up(what, is_up)
         self._routes.clear()
+        for changed in self.on_change:
+            changed()
 
     def _exists(self, what: str | tuple[str, str]) -> bool:
         if isinstance(what, tuple):

@@ -142,9 +142,7 @@ class Train(Operation):
         if ledger is None:
             world.unowned_j += self.joules
         else:
-            ledger.wait_s[self.stage] += begin - now
-            ledger.service_s[self.stage] += self.seconds
-            ledger.joules[self.stage] += self.joules
+            ledger.charge(self.stage, begin - now, self.seconds, self.joules)
             self.wait_s += begin - now
             self._seconds_charged += self.seconds
             self.joules_charged += self.joules

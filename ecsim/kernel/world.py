@@ -39,12 +39,20 @@ class World(simpy.Environment):
     unowned_j : energy charged by flows without a ledger, in J.
     playback : what knows the whole run beforehand and stands in for the loop, where it is so.
     n_spawned, n_done : flows started by `spawn` and flows that have returned.
+    ids : gives the ids of entries, one after the other.
     """
+
+    __slots__ = (
+        "_arrival_item", "_arrival_s", "_arrivals", "_now", "_on_arrival", "backgrounds",
+        "batteries", "ids", "meters", "n_done", "n_spawned", "next_id", "queue", "radios",
+        "stations", "unowned_j",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__(0.0)
         self.queue: list[tuple[float, int, int, Any]] = self._queue  # type: ignore[assignment]
-        self.next_id: Callable[[], int] = self._eid.__next__
+        self.ids: Iterator[int] = self._eid
+        self.next_id: Callable[[], int] = self.ids.__next__
         self.next_id()  # id 0 says "no live entry"
         self.meters: list[Meter] = []
         self.backgrounds: list[Background] = []
@@ -84,7 +92,16 @@ class World(simpy.Environment):
             leave `run` as they are, with a note that names the flow and the time.
         """
         self.n_spawned = number = self.n_spawned + 1
-        flow = Flow(self, generator, ledger, number, on_done, item)
+        flow = Flow()
+        flow.world = self
+        flow.ledger = ledger
+        flow.id = number
+        flow.item = item
+        flow.value = None
+        flow._generator = generator
+        flow._on_done = on_done
+        flow._operation = None
+        flow._waiter = None
         flow.wake(START)
         return flow
 
@@ -168,17 +185,36 @@ class World(simpy.Environment):
     def _loop(self, end: float) -> None:
         queue = self.queue
         while True:
-            if queue and queue[0][0] <= self._arrival_s:
-                if queue[0][0] >= end:
+            if queue and (t := queue[0][0]) <= self._arrival_s:
+                if t >= end:
                     return
-                t, _, eid, entry = heappop(queue)
-                if isinstance(entry, Operation):
-                    if entry.eid == eid:
-                        self._now = t
-                        entry.waiter.wake(entry)
-                else:
+                _, _, eid, entry = heappop(queue)
+                try:
+                    waiter = entry.waiter
+                except AttributeError:  # it is no operation
                     self._now = t
                     _fire(entry, eid)
+                    continue
+                if entry.eid != eid:
+                    continue
+                self._now = t
+                if waiter.__class__ is not Flow:
+                    waiter.wake(entry)
+                    continue
+                # `Flow.wake`, flat
+                try:
+                    following = waiter._generator.send(entry.value)  # type: ignore[union-attr]
+                except StopIteration as stop:
+                    waiter._finish(stop.value)
+                    continue
+                except Exception as error:
+                    waiter._fail(error)
+                    continue
+                waiter._operation = following
+                try:
+                    following.start(waiter)
+                except Exception as error:
+                    waiter._refused(following, error)
             else:
                 t = self._arrival_s
                 if t >= end:

@@ -1,57 +1,34 @@
-"""The recorder: one fixed-width row per task, packed at the task's end, columns made at flush.
+"""The recorder: task rows as blocks of columns, and the small tables, to Parquet.
 
-A run ends millions of tasks, so the hot call stores raw numbers only: text as a code, and no value
-that follows from others. Every 65,536 rows the derived columns are computed with numpy and one
-row group is written. Small tables (updates, energy, probe, marks) are dictionaries until `close`.
+A run ends millions of tasks, so a block holds raw numbers only: text as a code, and no value that
+follows from others. Every 65,536 rows the derived columns are computed with numpy and one row
+group is written. Small tables (updates, energy, probe, marks) are dictionaries until `close`.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
-from ecsim.core.types import IntArray, Task
+from ecsim.core.types import IntArray
 from ecsim.records.arrow import ROW_GROUP, open_writer, schema, write_columns, write_rows
 from ecsim.records.tables import ANSWERED, STAGES, STATUSES, TABLES, TASKS, WATCHED
 
-_UP, _DOWN = STAGES.index("up"), STAGES.index("down")
-_STATUS_CODE = {status: code for code, status in enumerate(STATUSES)}
 _N_ANSWERED = len(ANSWERED)  # the statuses with an answer come first, see `STATUSES`
 _SMALL = {table.name: table for table in TABLES if table is not TASKS}
 _WATCHED = {table.name: table for table in WATCHED}
 
 _DERIVED = ("latency_s", "correct", "deadline_met", "energy_j")
-_FORMAT = {"text": "i", "int32": "i", "int64": "q", "float64": "d", "bool": "?"}
-_PACKED = [(c.name, _FORMAT[c.dtype]) for c in TASKS.columns if c.name not in _DERIVED]
-_PACKED.append(("deadline_s", "d"))  # needed for deadline_met, not stored
-# aligned as C would: packing a double that stands anywhere takes a fifth longer
-_ROW = struct.Struct("@" + "".join(code for _name, code in _PACKED) + "0q")
-_DTYPE = np.dtype(_PACKED, align=True)
-
-
-class Ledger(Protocol):
-    """What the recorder reads of a task's account; the lists have one value per stage."""
-
-    @property
-    def wait_s(self) -> Sequence[float]: ...  # noqa: D102
-    @property
-    def service_s(self) -> Sequence[float]: ...  # noqa: D102
-    @property
-    def joules(self) -> Sequence[float]: ...  # noqa: D102
-    @property
-    def bytes(self) -> Sequence[float]: ...  # noqa: D102
-    @property
-    def propagation_s(self) -> float: ...  # noqa: D102
-    @property
-    def wasted_j(self) -> float: ...  # noqa: D102
+_DTYPES = {"text": "i4", "int32": "i4", "int64": "i8", "float64": "f8", "bool": "?"}
+_GIVEN = {c.name: _DTYPES[c.dtype] for c in TASKS.columns if c.name not in _DERIVED}
+_GIVEN["deadline_s"] = "f8"  # needed for deadline_met, not stored
 
 
 class _Codes(dict[str, int]):
@@ -73,106 +50,54 @@ class Recorder:
     def __init__(self, folder: Path):
         self._folder = Path(folder)
         self._writer = open_writer(self._folder / "tasks.parquet", TASKS)
-        self._buffer = bytearray(_ROW.size * ROW_GROUP)
+        self._group = {name: np.empty(ROW_GROUP, dtype) for name, dtype in _GIVEN.items()}
         self._n = 0
         self._codes = _Codes()
-        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _SMALL}
+        self._small: dict[str, list[dict[str, Any]]] = {name: [] for name in _SMALL}
         self._counts: Counter[tuple[int, int]] = Counter()
         self._joules: dict[int, float] = {}
         self._watched: dict[str, Any] = {}
-
-    def task_row(
-        self,
-        strategy: str,
-        task: Task,
-        status: str,
-        t_answer_s: float,
-        ledger: Ledger,
-        route: str,
-        uploaded: bool,
-        label: int,
-        predicted: int,
-        seen: bool,
-        new_in_phase: bool,
-        normalized_entropy: float,
-        model_version: int,
-        model_key: str,
-    ) -> None:
-        """Store one ended task. Call it once per task and strategy, with positional arguments.
-
-        A task without an answer has `t_answer_s` NaN, `route` and `model_key` empty, `predicted`
-        and `model_version` -1; `normalized_entropy` is NaN when the edge predicted nothing.
-
-        Raises
-        ------
-        KeyError : `status` is none of `STATUSES`.
-        struct.error : a value does not fit its column, or a ledger has not one value per stage.
-        """
-        codes = self._codes
-        moved = ledger.bytes
-        deadline_s = task.deadline_s
-        _ROW.pack_into(
-            self._buffer,
-            self._n * _ROW.size,
-            codes[strategy],
-            task.id,
-            codes[task.device],
-            task.phase,
-            task.visit,
-            task.sample_id,
-            _STATUS_CODE[status],
-            task.t_arrive_s,
-            t_answer_s,
-            *ledger.wait_s,
-            *ledger.service_s,
-            ledger.propagation_s,
-            codes[route],
-            uploaded,
-            label,
-            predicted,
-            seen,
-            new_in_phase,
-            normalized_entropy,
-            model_version,
-            codes[model_key],
-            *ledger.joules,
-            ledger.wasted_j,
-            moved[_UP],
-            moved[_DOWN],
-            math.nan if deadline_s is None else deadline_s,
-        )
-        self._n += 1
-        if self._n == ROW_GROUP:
-            self._flush()
 
     def task_block(
         self,
         strategy: str,
         columns: Mapping[str, Any],
         texts: Mapping[str, Sequence[str]],
-        order: IntArray,
+        order: IntArray | None = None,
     ) -> None:
-        """Store many ended tasks at once, as `task_row` would one after the other.
+        """Store ended tasks; once per task and strategy.
+
+        A task without an answer has an empty `route` and `model_key`, and -1 as `predicted` and
+        `model_version`; its `t_answer_s` does not matter. `normalized_entropy` is NaN when the
+        edge predicted nothing.
 
         Parameters
         ----------
         columns : an array per column of `TASKS` that does not follow from others, and one of
             ``deadline_s`` (NaN: none); ``status`` and the columns in `texts` as indices.
         texts : what the indices of ``device``, ``route`` and ``model_key`` stand for.
-        order : index of each row to be written, in the order of writing.
+        order : index of each row to be written, in the order of writing; None: all, as they are.
+
+        Raises
+        ------
+        KeyError, IndexError : a column is missing, or a text that an index stands for.
+        ValueError : the columns are not equally long. Nothing is stored then.
         """
-        codes = {
-            name: np.array([self._codes[text] for text in those]) for name, those in texts.items()
-        }
+        given = {name: columns[name] for name in _GIVEN if name != "strategy"}
+        lengths = {len(values) for values in given.values()}
+        if len(lengths) != 1:
+            raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+        for name, those in texts.items():
+            given[name] = np.array([self._codes[text] for text in those])[given[name]]
+        n = lengths.pop() if order is None else len(order)
         done = 0
-        while done < len(order):
-            room = min(len(order) - done, ROW_GROUP - self._n)
-            which = order[done : done + room]
-            rows = np.frombuffer(self._buffer, _DTYPE)[self._n : self._n + room]
-            rows["strategy"] = self._codes[strategy]
-            for name, _code in _PACKED[1:]:
-                part = columns[name][which]
-                rows[name] = codes[name][part] if name in codes else part
+        while done < n:
+            first = self._n
+            room = min(n - done, ROW_GROUP - first)
+            which = slice(done, done + room) if order is None else order[done : done + room]
+            self._group["strategy"][first : first + room] = self._codes[strategy]
+            for name, values in given.items():
+                self._group[name][first : first + room] = values[which]
             self._n += room
             done += room
             if self._n == ROW_GROUP:
@@ -192,7 +117,7 @@ class Recorder:
         ]
         if unknown or missing:
             raise ValueError(f"table {table}: unknown columns {unknown}, missing columns {missing}")
-        self._rows[table].append(values)
+        self._small[table].append(values)
 
     def add_columns(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Write rows of a table that a run has only when asked, all columns at once."""
@@ -203,11 +128,11 @@ class Recorder:
 
     def status_counts(self) -> dict[str, dict[str, int]]:
         """Give the number of task rows by strategy label and status, including zeros."""
-        counts = self._counts + self._count_buffer()
+        counts = self._counts + self._count_group()
         texts = list(self._codes)
         labels = {strategy: texts[strategy] for strategy, _status in counts}
         return {
-            label: {status: counts[strategy, code] for status, code in _STATUS_CODE.items()}
+            label: {status: counts[strategy, code] for code, status in enumerate(STATUSES)}
             for strategy, label in sorted(labels.items())
         }
 
@@ -224,7 +149,7 @@ class Recorder:
         self._writer = None
         self._close_watched()
         for name, table in _SMALL.items():
-            write_rows(self._folder / f"{name}.parquet", table, self._rows[name])
+            write_rows(self._folder / f"{name}.parquet", table, self._small[name])
 
     def __enter__(self) -> Self:
         return self
@@ -246,20 +171,23 @@ class Recorder:
         for writer in self._watched.values():
             writer.close()
 
-    def _count_buffer(self) -> Counter[tuple[int, int]]:
-        rows = np.frombuffer(self._buffer, _DTYPE, self._n)
-        pairs = rows["strategy"].astype(np.int64) * len(STATUSES) + rows["status"]
-        values, counts = np.unique(pairs, return_counts=True)
+    def _rows(self) -> dict[str, Any]:
+        """Give the columns that are stored and not yet written."""
+        return {name: values[: self._n] for name, values in self._group.items()}
+
+    def _count_group(self) -> Counter[tuple[int, int]]:
+        rows = self._rows()
+        counts = np.bincount(rows["strategy"] * len(STATUSES) + rows["status"])
         return Counter(
             {
-                divmod(pair, len(STATUSES)): n
-                for pair, n in zip(values.tolist(), counts.tolist(), strict=True)
+                divmod(pair, len(STATUSES)): int(counts[pair])
+                for pair in counts.nonzero()[0].tolist()
             }
         )
 
     def _sum_joules(self) -> dict[int, float]:
-        """Add the energy in the buffer to that of the rows written, by strategy."""
-        rows = np.frombuffer(self._buffer, _DTYPE, self._n)
+        """Add the energy in the rows not yet written to that of the others, by strategy."""
+        rows = self._rows()
         joules = sum((rows[f"{stage}_j"] for stage in STAGES), start=rows["wasted_j"])
         found = enumerate(np.bincount(rows["strategy"], joules).tolist())
         return self._joules | {
@@ -269,10 +197,9 @@ class Recorder:
     def _flush(self) -> None:
         if not self._n:
             return
-        self._counts += self._count_buffer()
+        self._counts += self._count_group()
         self._joules = self._sum_joules()
-        rows = np.frombuffer(self._buffer, _DTYPE, self._n)
-        columns = {name: rows[name].copy() for name, _code in _PACKED}
+        columns = self._rows()
         _derive(columns)
         texts = list(self._codes)
         arrays = []
@@ -307,6 +234,9 @@ def _derive(columns: dict[str, Any]) -> None:
 
 def _dictionary(codes: Any, texts: Sequence[str]) -> Any:
     """Encode a chunk with only the texts that occur in it."""
-    used, positions = np.unique(codes, return_inverse=True)
-    found = pa.array([texts[code] for code in used.tolist()], pa.string())
-    return pa.DictionaryArray.from_arrays(positions.astype(np.int32), found)
+    occurs = np.zeros(len(texts), dtype=np.int32)
+    occurs[codes] = 1
+    used = occurs.nonzero()[0].tolist()
+    positions = (np.cumsum(occurs, dtype=np.int32) - 1)[codes]
+    found = pa.array([texts[code] for code in used], pa.string())
+    return pa.DictionaryArray.from_arrays(positions, found)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from math import nan
 
 import numpy as np
 
 from ecsim.collab.context import Context
 from ecsim.collab.operations import Account
-from ecsim.collab.place import Place
+from ecsim.collab.place import Answers, Place, Price
 from ecsim.collab.probe import Probed, probe
 from ecsim.collab.strategy import Strategy
 from ecsim.collab.updates import Deployment
@@ -31,17 +29,16 @@ from ecsim.kernel import (
     check_energy,
 )
 from ecsim.records.recorder import Recorder
-from ecsim.records.tables import STAGES
+from ecsim.records.tables import STAGES, STATUSES
 from ecsim.runtime.engines import make_engine, make_host
 from ecsim.runtime.faults import Mortals, charging_begins, install_faults
 from ecsim.runtime.progress import Progress
+from ecsim.runtime.rows import NOWHERE, TaskRows
 from ecsim.runtime.system import NodePlan, System
 from ecsim.runtime.tracing import Tracing
 from ecsim.runtime.vectorised import UnsuitedError, Vectorised
 from ecsim.runtime.watch import Watch
 from ecsim.scenario.strategy import StrategyEntry
-
-_N_STAGES = len(STAGES)
 
 Uploads = dict[tuple[str, int], tuple[int, int]]
 
@@ -85,12 +82,9 @@ class Arm:
         self._progress = progress
         self._world = World()
         self._streams = Streams(system.scenario.seeds.world)
-        self._labels = system.data.labels.tolist()
-        self._new_in = [
-            frozenset(system.schedule.new_in(phase)) for phase in range(system.schedule.n_phases)
-        ]
         strategy: Strategy[object] = registry.resolve("strategy", entry.name)(entry.params)
         self._strategy = strategy
+        self._shelves: dict[str, dict[tuple[Price, str], Answers]] = {"edge": {}, "cloud": {}}
         self._places = {plan.name: self._place(plan) for plan in system.nodes}
         topology = self._topology()
         self._faults = install_faults(
@@ -111,20 +105,15 @@ class Arm:
         self._replayed = replayed
         n_traced = system.scenario.run.trace
         self._tracing = Tracing(n_traced, self._context) if n_traced else None
-        self._open: dict[int, tuple[Task, Account, bool]] = {}
+        self._open: dict[int, Account] = {}
         self._ledgers: list[Ledger] = []  # of background flows
         self._scores: dict[str, Probed] = {}
-        self._n_generated = 0
-        self._task_row = recorder.task_row
-        self._tiers = {name: place.node.tier for name, place in self._places.items()}
+        first = {name: place.model for name, place in self._places.items()}
+        self._rows = TaskRows(system, recorder, entry.label, first, self._open)
+        self._context.on_deploy = self._rows.deployed
+        self._sources: dict[tuple[str, str], int] = {}  # by node and key of the version
         self._horizon_s = system.horizon_s
         self._has_mortals = bool(self._mortals)
-        self._is_reference = any(
-            other.matches == entry.label for other in system.scenario.strategies
-        )
-        self._asks_edge = False
-        self._uploads: Counter[tuple[str, int]] = Counter()
-        self._tasks: Counter[tuple[str, int]] = Counter()
 
     def run(self) -> ArmResult:
         """Simulate to the horizon, let what is under way finish, check the books, write rows."""
@@ -146,19 +135,22 @@ class Arm:
         window.close()
         self._write_batteries()
         self._drain()
-        for task, account, seen in self._open.values():
-            self._write(task, account, seen, "in_flight", None)
-        uploads = {place: (self._uploads[place], n) for place, n in self._tasks.items()}
+        for task_id, account in self._open.items():
+            self._end(task_id, account, "in_flight")
+        rows = self._rows
+        rows.flush()
+        n_arrived, asks_edge = rows.n_arrived, rows.asks_edge
+        uploads = {place: (rows.uploads[place], n) for place, n in rows.tasks.items()}
         if vectorised is not None:
             vectorised.write(self._recorder, self._label)
-            self._asks_edge = vectorised.asks_edge
-            self._n_generated, uploads = vectorised.counts()
-        self._check_books()
+            asks_edge = vectorised.asks_edge
+            n_arrived, uploads = vectorised.counts()
+        self._check_books(n_arrived)
         self._write_energy(window)
         watch.write(self._recorder, self._label)
         if self._tracing is not None:
             self._tracing.write(self._recorder, self._label)
-        self._write_deployments()
+        self._write_deployments(asks_edge)
         for t_s, name, value in self._context.marks:
             self._recorder.add("marks", strategy=self._label, t_s=t_s, name=name, value=value)
         engine = "event" if vectorised is None else "vectorised"
@@ -211,6 +203,7 @@ class Arm:
                 name: (level.speed, level.power, level.transition)
                 for name, level in serving.levels.items()
             },
+            shelf=self._shelves[role],
         )
         if serving.start_level is not None:
             place.start_at(serving.start_level)
@@ -229,7 +222,8 @@ class Arm:
         """Let background flows begin and tasks arrive."""
         self._start_background()
         arrive = self._arrive if self._tracing is None else self._arrive_traced
-        self._world.feed(self._system.timed_tasks(), self._mortals.guard(arrive))
+        tasks = self._system.timed_tasks(self._rows.blocks())
+        self._world.feed(tasks, self._mortals.guard(arrive))
 
     def _start_background(self) -> None:
         context = self._context if self._tracing is None else self._tracing.context
@@ -239,7 +233,7 @@ class Arm:
             else context.replay(self._replayed)
         )
         for generator in flows:
-            ledger = Ledger(len(STAGES)) if self._tracing is None else self._tracing.account()
+            ledger = Account() if self._tracing is None else self._tracing.account()
             self._ledgers.append(ledger)
             self._world.spawn(generator, ledger, _end_of_background)
         for phase in self._system.schedule.update_phases:
@@ -266,12 +260,8 @@ class Arm:
     # Tasks ----------------------------------------------------------------------------------
 
     def _arrive(self, task: Task) -> Flow:
-        self._n_generated += 1
-        account = Account(_N_STAGES)
-        seen = self._labels[task.sample_id] in self._places[task.device].model.classes
-        self._open[task.id] = (task, account, seen)
-        if self._is_reference:
-            self._tasks[task.device, task.phase] += 1
+        self._rows.n_arrived += 1
+        self._open[task.id] = account = Account()
         serving = self._strategy.serve(task, self._context)
         return self._world.spawn(serving, account, self._answered, task)
 
@@ -280,41 +270,43 @@ class Arm:
         tracing = self._tracing
         if tracing is None or task.id >= tracing.n_tasks:
             return self._arrive(task)
-
-        account = tracing.account(task)
-        seen = self._labels[task.sample_id] in self._places[task.device].model.classes
-        self._n_generated += 1
-        self._open[task.id] = (task, account, seen)
-        if self._is_reference:
-            self._tasks[task.device, task.phase] += 1
+        self._rows.n_arrived += 1
+        self._open[task.id] = account = tracing.account(task)
         serving = self._strategy.serve(task, tracing.context)
         return self._world.spawn(serving, account, self._answered, task)
 
     def _die(self, task: Task) -> None:
         """End a task whose device is out: one that it held, or one that arrives meanwhile."""
-        if task.id not in self._open:
-            self._n_generated += 1
-            if self._is_reference:
-                self._tasks[task.device, task.phase] += 1
-            seen = self._labels[task.sample_id] in self._places[task.device].model.classes
-            self._open[task.id] = (task, Account(_N_STAGES), seen)
-        self._write(*self._open.pop(task.id), "died", None)
+        account = self._open.pop(task.id, None)
+        if account is None:
+            self._rows.n_arrived += 1
+            account = Account()
+        self._end(task.id, account, "died")
 
     def _answered(self, flow: Flow) -> None:
-        task, account, seen = self._open.pop(flow.item.id)
+        """Write the row of a task whose generator has returned, or was ended by a `FlowError`."""
+        task_id: int = flow.item.id
+        account = self._open.pop(task_id)
         if self._has_mortals:
-            self._mortals.forget(task)
+            self._mortals.forget(flow.item)
         answer = flow.value
         if isinstance(answer, FlowError):
-            is_dead = isinstance(answer, Down) and answer.node == task.device
-            self._write(task, account, seen, "died" if is_dead else "dropped", None)
+            is_dead = isinstance(answer, Down) and answer.node == flow.item.device
+            self._end(task_id, account, "died" if is_dead else "dropped")
             return
-        self._check_answer(answer)
-        is_late = self._world._now >= self._horizon_s
-        self._write(task, account, seen, "late" if is_late else "answered", answer)
+        source = None
+        if isinstance(answer, Answer) and isinstance(answer.by, Prediction):
+            source = self._sources.get((answer.at, answer.by.model.key))
+        # the label is nearly always the prediction's own, which saves a search
+        if source is None or answer.label != answer.by.label:
+            source = self._checked_source(answer)
+        if self._tracing is not None:
+            status = "late" if self._world._now >= self._horizon_s else "answered"
+            self._tracing.end(account, status, self._world._now)
+        self._rows.write(task_id, self._world._now, account, 0, source, answer.label)
 
-    def _check_answer(self, answer: object) -> None:
-        """Refuse an answer that no model on the named node can have given."""
+    def _checked_source(self, answer: object) -> int:
+        """Give what the answer comes from; refuse one that no model on the node can have given."""
         name = type(self._strategy).__name__
         if not isinstance(answer, Answer):
             raise StrategyError(f"{name}.serve() must return an Answer, it returned {answer!r}")
@@ -324,53 +316,31 @@ class Arm:
                 f"{name}.serve() returned an Answer at {answer.at!r} by {answer.by!r}; expected "
                 f"one of the nodes {', '.join(self._places)} and a Prediction"
             )
-        # the label is nearly always the prediction's own, which saves a search
-        if place.is_cloud != (answer.by.model.role == "cloud") or (
-            answer.label != answer.by.label and answer.label not in answer.by.model.classes
-        ):
+        model = answer.by.model
+        if place.is_cloud != (model.role == "cloud") or answer.label not in model.classes:
             raise StrategyError(
                 f"{name}.serve() returned label {answer.label!r} at {answer.at!r}, which the "
-                f"{answer.by.model.role} model with classes {answer.by.model.classes} cannot give"
+                f"{model.role} model with classes {model.classes} cannot give"
             )
+        source = self._sources.get((answer.at, model.key))
+        if source is None:
+            source = self._rows.source(place.node.tier, model)
+            self._sources[answer.at, model.key] = source
+        return source
 
-    def _write(
-        self,
-        task: Task,
-        account: Account,
-        seen: bool,
-        status: str,
-        answer: Answer | None,
-    ) -> None:
-        label = self._labels[task.sample_id]
-        uploaded = account.uploaded
-        if uploaded and self._is_reference:
-            self._uploads[task.device, task.phase] += 1
-        account.is_closed = True
+    def _end(self, task_id: int, account: Account, status: str) -> None:
+        """Write the row of a task without an answer."""
         if self._tracing is not None:
-            self._tracing.end(task, account, status, self._world.now)
-        is_new = label in self._new_in[task.phase]
-        entropy = account.edge_entropy
-        self._asks_edge |= entropy == entropy  # NaN: it was not asked
-        if answer is None:
-            self._task_row(
-                self._label, task, status, nan, account, "", uploaded, label, -1, seen, is_new,
-                entropy, -1, "",
-            )  # fmt: skip
-        else:
-            model = answer.by.model
-            self._task_row(
-                self._label, task, status, self._world._now, account, self._tiers[answer.at],
-                uploaded, label, answer.label, seen, is_new, entropy, model.version, model.key,
-            )  # fmt: skip
+            self._tracing.end(account, status, self._world.now)
+        code = STATUSES.index(status)
+        self._rows.write(task_id, self._world._now, account, code, NOWHERE, -1)
 
     # The end --------------------------------------------------------------------------------
 
-    def _check_books(self) -> None:
+    def _check_books(self, n_arrived: int) -> None:
         counts = self._recorder.status_counts().get(self._label, {})
-        if sum(counts.values()) != self._n_generated:
-            raise ConservationError(
-                f"{self._label}: {self._n_generated} tasks arrived, rows say {counts}"
-            )
+        if sum(counts.values()) != n_arrived:
+            raise ConservationError(f"{self._label}: {n_arrived} tasks arrived, rows say {counts}")
         background_j = sum(ledger.total_j for ledger in self._ledgers)
         tasks_j = self._recorder.charged_j(self._label)
         check_energy(self._world, tasks_j + background_j)
@@ -405,11 +375,11 @@ class Arm:
                 marginal_j=row.marginal_j,
             )
 
-    def _write_deployments(self) -> None:
+    def _write_deployments(self, asks_edge: bool) -> None:
         edge = self._system.first["edge"]
         source = self._entry.versions
         is_own = source == "own"
-        for device in self._system.devices if self._asks_edge else ():
+        for device in self._system.devices if asks_edge else ():
             self._probe(device, Deployment(device, edge, 0.0, 0.0))
         for deployment in self._context.deployments:
             model = deployment.model

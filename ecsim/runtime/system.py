@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -151,8 +151,8 @@ class System:
             for block in self.task_blocks()
         )
 
-    def timed_tasks(self) -> Iterator[tuple[float, Task]]:
-        """Give the same stream with its times, for a world to be fed."""
+    def timed_tasks(self, blocks: Iterable[TaskBlock]) -> Iterator[tuple[float, Task]]:
+        """Give the tasks of blocks with their times, for a world to be fed."""
         deadline_s = self.scenario.stream.deadline
         return chain.from_iterable(
             zip(
@@ -160,7 +160,7 @@ class System:
                 tasks_of(block, self.devices, self.payload_bytes, deadline_s),
                 strict=True,
             )
-            for block in self.task_blocks()
+            for block in blocks
         )
 
     def task_blocks(self) -> Iterator[TaskBlock]:
@@ -452,14 +452,20 @@ def _read_logits(spec: Predictions, shape: tuple[int, int]) -> Any:
 
 def _nodes(loaded: Loaded, costs: CostModel) -> Iterator[NodePlan]:
     devices = _cards(loaded.scenario, "devices")
+    plan: NodePlan | None = None
+    known = ""
     for name, node in loaded.scenario.topology.expanded():
         card = devices[node.card]
         group = (member_of(name) or (name, 0))[0]
+        if plan is not None and group == known:  # members of a group share their price lists
+            yield replace(plan, name=name)
+            continue
         with _at(loaded, ("topology", "nodes", group, "card")):
             inference = with_batches(costs.engine(card, node.tier), card, node)
         host_card = node.host or (None if inference.can_train else card.host)
         host = costs.engine(devices[host_card], node.tier) if host_card else None
-        yield NodePlan(
+        known = group
+        plan = NodePlan(
             name,
             node.tier,
             at_operating_point(inference, node),
@@ -470,6 +476,7 @@ def _nodes(loaded: Loaded, costs: CostModel) -> Iterator[NodePlan]:
             host_card,
             node.needs_events,
         )
+        yield plan
 
 
 def _cards(scenario: Scenario, kind: str) -> dict[str, Card]:

@@ -7,7 +7,6 @@ from ecsim.collab.spans import SpanLog, TracedAccount, TracingContext
 from ecsim.core.types import Task
 from ecsim.kernel import Ledger
 from ecsim.records.recorder import Recorder
-from ecsim.records.tables import STAGES
 
 
 class Tracing:
@@ -26,12 +25,13 @@ class Tracing:
 
     def account(self, task: Task | None = None) -> TracedAccount:
         """Give the account of a task, or of a background flow."""
-        return TracedAccount(len(STAGES), self._log, task)
+        return TracedAccount(self._log, task)
 
-    def end(self, task: Task, account: Ledger, status: str, now: float) -> None:
+    def end(self, account: Ledger, status: str, now: float) -> None:
         """Note the task itself, from its arrival to now."""
-        if isinstance(account, TracedAccount):
-            self._log.add(account, "task", status, (task.device, ""), task.t_arrive_s, now)
+        if isinstance(account, TracedAccount) and account.task is not None:
+            where = account.task.device, ""
+            self._log.add(account, "task", status, where, account.task.t_arrive_s, now)
 
     def write(self, recorder: Recorder, label: str) -> None:
         """Hand all spans to the recorder."""

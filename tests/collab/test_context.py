@@ -59,7 +59,7 @@ class Bench:
         self.ctx = Context(world, topology, self.places, ("cam",), Streams(0), policy)
 
     def run(self, generator):
-        account = Account(5)
+        account = Account()
         flow = self.world.spawn(generator, account)
         self.world.run()
         return flow.value, account

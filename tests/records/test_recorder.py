@@ -1,12 +1,12 @@
 import math
 import random
-import struct
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from taskrows import as_columns, store
 
 from ecsim.core.types import Task
 from ecsim.records.arrow import ROW_GROUP, read_frame, read_tables
@@ -18,7 +18,7 @@ LABELS = ("ecc_snn", "edge_only", "δ=0.3 [test]")
 
 
 def random_row(r: random.Random, task_id: int) -> tuple[object, ...]:
-    """Arguments of `Recorder.task_row` for one random task."""
+    """One random task, as `store` takes it."""
     status = r.choice(STATUSES)
     is_answered = status in ("answered", "late")
     t_arrive_s = r.uniform(0, 100)
@@ -91,8 +91,7 @@ def as_dict(row):
 def test_stored_rows_equal_rows_built_by_hand(tmp_path, rows):
     given = rows(500)
     with Recorder(tmp_path) as recorder:
-        for row in given:
-            recorder.task_row(*row)
+        store(recorder, given)
     frame = read_frame(tmp_path / "tasks.parquet", TASKS)
     naive = pd.DataFrame([as_dict(row) for row in given])
     assert list(frame.columns) == list(TASKS.names)
@@ -111,8 +110,7 @@ def test_stored_rows_equal_rows_built_by_hand(tmp_path, rows):
 
 def test_every_nan_is_a_null_in_the_file_and_only_where_declared(tmp_path, rows):
     with Recorder(tmp_path) as recorder:
-        for row in rows(200):
-            recorder.task_row(*row)
+        store(recorder, rows(200))
     stored = pq.read_table(tmp_path / "tasks.parquet")
     nulls = {name for name in stored.column_names if stored[name].null_count}
     assert nulls == {"t_answer_s", "latency_s", "normalized_entropy", "deadline_met"}
@@ -121,11 +119,10 @@ def test_every_nan_is_a_null_in_the_file_and_only_where_declared(tmp_path, rows)
 
 @pytest.mark.parametrize("extra", [-1, 0, 1])
 def test_row_groups_break_at_the_declared_size(tmp_path, rows, extra):
-    few = rows(64)
+    few = [(LABELS[0], *row[1:]) for row in rows(64)]
     n = ROW_GROUP + extra
     with Recorder(tmp_path) as recorder:
-        for i in range(n):
-            recorder.task_row(*few[i % 64])
+        store(recorder, few * (n // 64) + few[: n % 64])
         counts = recorder.status_counts()
     file = pq.ParquetFile(tmp_path / "tasks.parquet")
     sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
@@ -138,9 +135,8 @@ def test_row_groups_break_at_the_declared_size(tmp_path, rows, extra):
 def test_texts_that_appear_only_in_a_later_row_group_are_read_back(tmp_path, rows):
     (row,) = rows(1)
     with Recorder(tmp_path) as recorder:
-        for _ in range(ROW_GROUP):
-            recorder.task_row(*row)
-        recorder.task_row("zz [new] ü", *row[1:])
+        store(recorder, [row] * ROW_GROUP)
+        store(recorder, [("zz [new] ü", *row[1:])])
     labels = read_frame(tmp_path / "tasks.parquet", TASKS)["strategy"]
     assert labels.iloc[-1] == "zz [new] ü"
     assert set(labels.iloc[:-1]) == {row[0]}
@@ -150,8 +146,7 @@ def test_status_counts_name_every_status_of_every_label(tmp_path, rows):
     given = rows(300)
     with Recorder(tmp_path) as recorder:
         assert recorder.status_counts() == {}
-        for row in given:
-            recorder.task_row(*row)
+        store(recorder, given)
         counts = recorder.status_counts()
     assert counts == recorder.status_counts()  # the same after the rows were written
     for label in {row[0] for row in given}:
@@ -163,8 +158,7 @@ def test_equal_rows_give_equal_bytes(tmp_path, rows):
     for name, seed in (("one", 5), ("two", 5), ("other", 6)):
         (tmp_path / name).mkdir()
         with Recorder(tmp_path / name) as recorder:
-            for row in rows(300, seed):
-                recorder.task_row(*row)
+            store(recorder, rows(300, seed))
             recorder.add("updates", **UPDATE)
     for table in TABLES:
         one, two = ((tmp_path / n / f"{table.name}.parquet").read_bytes() for n in ("one", "two"))
@@ -173,18 +167,32 @@ def test_equal_rows_give_equal_bytes(tmp_path, rows):
     assert tasks[0] != tasks[1]
 
 
-def test_a_row_that_cannot_be_stored_leaves_no_trace(tmp_path, rows):
+def test_a_block_that_cannot_be_stored_leaves_no_trace(tmp_path, rows):
     good, bad = rows(2)
-    short = [*bad]
-    short[4] = good[4].__class__(**{**vars(bad[4]), "wait_s": [0.0, 0.0]})
+    columns = as_columns([bad]) | dict.fromkeys(("device", "route", "model_key"), np.array([0]))
+    texts = {"device": ["cam"], "route": ["edge"], "model_key": [""]}
     with Recorder(tmp_path) as recorder:
+        for wrong, error in (
+            ({"edge_wait_s": np.zeros(2)}, ValueError),
+            ({"device": [1]}, IndexError),
+        ):
+            with pytest.raises(error):
+                recorder.task_block("s", columns | wrong, texts)
+        del columns["visit"]
         with pytest.raises(KeyError):
-            recorder.task_row(bad[0], bad[1], "anwsered", *bad[3:])
-        with pytest.raises(struct.error):
-            recorder.task_row(*short)
-        recorder.task_row(*good)
+            recorder.task_block("s", columns, texts)
+        store(recorder, [good])
     frame = read_frame(tmp_path / "tasks.parquet", TASKS)
     assert frame["task_id"].tolist() == [good[1].id]
+
+
+def test_a_block_is_stored_in_the_order_asked_for(tmp_path, rows):
+    given = [("s", *row[1:]) for row in rows(5)]
+    columns = as_columns(given) | dict.fromkeys(("device", "route", "model_key"), np.zeros(5, int))
+    texts = {"device": ["cam"], "route": ["edge"], "model_key": [""]}
+    with Recorder(tmp_path) as recorder:
+        recorder.task_block("s", columns, texts, order=np.array([3, 0, 4, 1]))
+    assert read_frame(tmp_path / "tasks.parquet", TASKS)["task_id"].tolist() == [3, 0, 4, 1]
 
 
 def test_small_tables_keep_their_values_and_nulls(tmp_path):

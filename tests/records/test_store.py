@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from taskrows import store as store_rows
 
 from ecsim.core.errors import StoreError
 from ecsim.core.types import Task
@@ -26,12 +27,16 @@ def record(folder, n=20):
         propagation_s=0.0, wasted_j=0.0,
     )  # fmt: skip
     with Recorder(folder) as recorder:
-        for i in range(n):
-            task = Task(i, "cam[0]", i, 0, 1, float(i), 6e4)
-            recorder.task_row(
-                ("ecc_snn", "δ=0.3 <b>")[i % 2], task, "answered", i + 0.5, nothing, "edge", False,
-                1, 1, True, False, 0.1, 0, "key",
-            )  # fmt: skip
+        store_rows(
+            recorder,
+            [
+                (
+                    ("ecc_snn", "δ=0.3 <b>")[i % 2], Task(i, "cam[0]", i, 0, 1, float(i), 6e4),
+                    "answered", i + 0.5, nothing, "edge", False, 1, 1, True, False, 0.1, 0, "key",
+                )
+                for i in range(n)
+            ],
+        )  # fmt: skip
         recorder.add(
             "energy", strategy="ecc_snn", node="cam[0]", tier="edge", component="inference",
             state="idle", seconds=10.0, joules=2.5, marginal_j=0.0,
