@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ecsim.core.errors import FlowError, StrategyError
 from ecsim.kernel.flow import START, Flow, as_operation, not_an_operation
 from ecsim.kernel.ledger import Ledger
-from ecsim.kernel.operations import Operation, Waiter
+from ecsim.kernel.operations import After, Operation, Waiter
 
 if TYPE_CHECKING:
     from ecsim.kernel.world import World
@@ -30,22 +30,25 @@ class Join(Operation):
     ledger: Ledger | None
 
     def __init__(self, *branches: Any) -> None:
-        super().__init__()
-        self.branches: list[Any] = []
-        for branch in branches:
+        self.eid = 0
+        self.value = None
+        self.branches: list[Any] = [*branches]
+        for index, branch in enumerate(branches):
+            if isinstance(branch, Operation):
+                continue
             if not isinstance(branch, Generator):
                 operation = as_operation(branch)
                 if operation is None:
                     raise StrategyError(
                         f"branch of {type(self).__name__}: {not_an_operation(branch)}"
                     )
-                branch = operation
-            self.branches.append(branch)
+                self.branches[index] = operation
         self._is_over = False
 
     def start(self, waiter: Waiter) -> None:
         """Start all branches in order, at the present time."""
-        self._require_fresh()
+        if self.eid:
+            self._require_fresh()
         self.waiter = waiter
         self.world = waiter.world
         self.ledger = waiter.ledger
@@ -57,7 +60,10 @@ class Join(Operation):
             if isinstance(branch, Operation):
                 branch.index = index
                 try:
-                    branch.start(self)
+                    if branch.__class__ is After:
+                        branch.start_in_line(self)
+                    else:
+                        branch.start(self)
                 except FlowError as error:  # refused at the door: the others have begun
                     self._is_starting = False
                     self.fail(branch, error)

@@ -9,6 +9,7 @@ Whatever is resumed by an operation (a flow, or a join of several branches) is a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from heapq import heappush, heapreplace
 from math import inf
@@ -216,7 +217,10 @@ class Use(Operation):
             begin = now
             self.wait_s = 0.0
         self.t = end = begin + seconds
-        heapreplace(frees, end)
+        if server.n_servers == 1:
+            frees[0] = end
+        else:
+            heapreplace(frees, end)
         server.n_jobs += 1
         meter = server.meter
         meter.seconds[ACTIVE] += seconds
@@ -585,7 +589,9 @@ class After(Operation):
     Raises `StrategyError` at the ``yield`` when the seconds are negative or not finite.
     """
 
-    __slots__ = ("seconds",)
+    __slots__ = ("owner", "seconds")
+
+    owner: Waiter
 
     def __init__(self, seconds: float, value: Any = None) -> None:
         self.eid = 0
@@ -605,8 +611,71 @@ class After(Operation):
         self.eid = eid = next(world.ids)
         heappush(world.queue, (t, 1, eid, self))
 
+    def start_in_line(self, waiter: Waiter) -> None:
+        """Set the timer behind those of the same length, which fire before it.
+
+        Only the first of them is on the heap: time-outs are many, and most are never hit.
+        """
+        if self.eid:
+            self._require_fresh()
+        seconds = self.seconds
+        if not 0.0 <= seconds < inf:
+            require_amount("seconds to wait", seconds)
+        world = waiter.world
+        line = world.timers.get(seconds)
+        if line is None:
+            line = world.timers[seconds] = Timers(world, seconds)
+        self.owner = waiter
+        self.waiter = line
+        self.t = t = world._now + seconds
+        self.eid = eid = next(world.ids)
+        line.append((t, 1, eid, self))
+
+    def abandon(self) -> None:
+        """Resume nobody, and hold nobody in memory until the time comes."""
+        self.eid = 0
+        self.owner = NOBODY
+
     def __repr__(self) -> str:
         return f"<After {self.seconds} s>"
+
+
+class Timers:
+    """Timers of one length in the order in which they fire; the first stands on the heap.
+
+    It is the waiter of its timers, and of a stale one the loop tells it too: then the next that is
+    live takes the place on the heap.
+    """
+
+    __slots__ = ("_entries", "_seconds", "_world")
+
+    def __init__(self, world: World, seconds: float) -> None:
+        self._world = world
+        self._seconds = seconds
+        self._entries: deque[tuple[float, int, int, After]] = deque()
+
+    def append(self, entry: tuple[float, int, int, After]) -> None:
+        """Add the last timer."""
+        if not self._entries:
+            heappush(self._world.queue, entry)
+        self._entries.append(entry)
+
+    def wake(self, timer: After) -> None:
+        """Let the first timer fire."""
+        self.advance()
+        timer.owner.wake(timer)
+
+    def advance(self) -> None:
+        """Let the next live timer follow the first, which has left the heap."""
+        entries = self._entries
+        entries.popleft()
+        while entries:
+            entry = entries[0]
+            if entry[3].eid == entry[2]:
+                heappush(self._world.queue, entry)
+                return
+            entries.popleft()
+        del self._world.timers[self._seconds]
 
 
 def correct(

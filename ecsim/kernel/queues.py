@@ -18,6 +18,7 @@ from ecsim.kernel.channel import Channel
 from ecsim.kernel.disciplines import EventEngine
 from ecsim.kernel.medium import SharingChannel
 from ecsim.kernel.meter import ACTIVE, BACKGROUND, DOWN, Reading, read_meters
+from ecsim.kernel.node import Engine
 from ecsim.kernel.operations import AGAIN, Operation, Travel, Use
 from ecsim.kernel.server import FifoServer
 from ecsim.kernel.training import Train
@@ -187,22 +188,56 @@ class QueueWindow:
         self._world = world
         self.queues = queues
         self._cuts: list[tuple[FloatArray, FloatArray]] = []
+        self._slices: tuple[FloatArray, FloatArray] | None = None
 
     def open(self) -> None:
         """Start the window at the world's present time."""
+        self._sort()
         self._start_s = self._world._now
         self._at_start = self._books()
         for queue in self.queues:
             queue.part.max_wait_s = 0.0
+        self._slices = None
         self._cuts = [(self._brought(), np.zeros(len(self.queues)))]
 
     def cut(self) -> None:
         """End a slice."""
-        brought_s, backlog_s = self._brought(), [queue.part.backlog_s() for queue in self.queues]
-        self._cuts.append((brought_s, np.array(backlog_s)))
+        self._cuts.append((self._brought(), self._backlog()))
+
+    def _sort(self) -> None:
+        """Find the plain queues: nearly all of them, and read in a tenth of the time."""
+        parts = [queue.part for queue in self.queues]
+        self._hops = {
+            i: part.hops[0]
+            for i, part in enumerate(parts)
+            if type(part) is Channel and len(part.hops) == 1
+        }
+        self._engines = {
+            i: part
+            for i, part in enumerate(parts)
+            if type(part) is Engine and part.background is None
+        }
+        self._others = set(range(len(parts))) - {*self._hops, *self._engines}
+        self._plain = np.array([*self._hops, *self._engines], dtype=np.int64)
 
     def _brought(self) -> FloatArray:
-        return np.array([queue.brought_s for queue in self.queues])
+        brought_s = np.empty(len(self.queues))
+        links_s = [hop.work_s for hop in self._hops.values()]
+        engines_s = [engine.meter.seconds[ACTIVE] for engine in self._engines.values()]
+        brought_s[self._plain] = links_s + engines_s
+        for i in self._others:
+            brought_s[i] = self.queues[i].brought_s
+        return brought_s
+
+    def _backlog(self) -> FloatArray:
+        backlog_s = np.empty(len(self.queues))
+        links_s = [hop.channel.free_s for hop in self._hops.values()]
+        engines_s = [engine.frees[0] for engine in self._engines.values()]
+        free_s = np.array(links_s + engines_s)
+        backlog_s[self._plain] = np.maximum(0.0, free_s - self._world._now)
+        for i in self._others:
+            backlog_s[i] = self.queues[i].part.backlog_s()
+        return backlog_s
 
     def cut_at(self, edges_s: npt.NDArray[np.float64]) -> bool:
         """End all slices at once, at these times, where a `Playback` knows how; say whether."""
@@ -210,8 +245,7 @@ class QueueWindow:
         found = playback and playback.slices([queue.part for queue in self.queues], edges_s)
         if not found:
             return False
-        joined_s, backlog_s = (column.T.tolist() for column in found)
-        self._cuts = [[*zip(*cut, strict=True)] for cut in zip(joined_s, backlog_s, strict=True)]
+        self._slices = found
         return True
 
     def close(self) -> None:
@@ -224,9 +258,10 @@ class QueueWindow:
         """Give one row per queue."""
         length_s = self._end_s - self._start_s
         n_servers = np.array([queue.n_servers for queue in self.queues])
-        brought_s, left_s = (np.array(column) for column in zip(*self._cuts, strict=True))
-        joined_s = (np.diff(brought_s, axis=0) / n_servers).T.tolist()  # (queues, slices)
-        backlog_s = left_s[1:].T.tolist()
+        if self._slices is None:
+            brought_s, left_s = (np.array(column) for column in zip(*self._cuts, strict=True))
+            self._slices = (np.diff(brought_s, axis=0) / n_servers).T, left_s[1:].T
+        joined_s, backlog_s = (column.tolist() for column in self._slices)  # (queues, slices)
         rows = []
         for i, queue in enumerate(self.queues):
             n_before, wait_before, waited_before, served_before = self._at_start[i]
@@ -243,7 +278,7 @@ class QueueWindow:
                     mean_waiting=max(0.0, (waited_after - waited_before) / length_s),
                     joined_s=tuple(joined_s[i]),
                     backlog_s=tuple(backlog_s[i]),
-                    slice_s=length_s / max(1, len(self._cuts) - 1),
+                    slice_s=length_s / max(1, len(joined_s[i])),
                 )
             )
         return rows

@@ -86,8 +86,10 @@ class FifoServer:
     def free_at(self) -> float:
         """Give the time from which a job that joins now would be served (>= now)."""
         now = self.world._now
-        self.catch_up(now)
-        return max(now, self.frees[0])
+        if self.background is not None:
+            self.background.arrive_until(now)
+        free_s = self.frees[0]
+        return free_s if free_s > now else now
 
     def all_free_at(self) -> float:
         """Give the time from which every unit is free (>= now)."""

@@ -19,7 +19,7 @@ from simpy.core import EmptySchedule, StopSimulation
 from ecsim.kernel.flow import START, Flow
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.meter import Meter, Reading, read_meters
-from ecsim.kernel.operations import Operation
+from ecsim.kernel.operations import Operation, Timers
 
 if TYPE_CHECKING:
     from ecsim.kernel.background import Background
@@ -44,8 +44,8 @@ class World(simpy.Environment):
 
     __slots__ = (
         "_arrival_item", "_arrival_s", "_arrivals", "_now", "_on_arrival", "backgrounds",
-        "batteries", "ids", "meters", "n_done", "n_spawned", "next_id", "queue", "radios",
-        "stations", "unowned_j",
+        "batteries", "ids", "meters", "n_done", "n_spawned", "next_id", "playback", "queue", "radios",
+        "stations", "timers", "unowned_j",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -59,6 +59,7 @@ class World(simpy.Environment):
         self.radios: list[Radio] = []
         self.stations: list[EventEngine] = []
         self.batteries: list[Battery] = []
+        self.timers: dict[float, Timers] = {}  # by length
         self.playback: Playback | None = None
         self.unowned_j = 0.0
         self.n_spawned = 0
@@ -196,6 +197,8 @@ class World(simpy.Environment):
                     _fire(entry, eid)
                     continue
                 if entry.eid != eid:
+                    if waiter.__class__ is Timers:
+                        waiter.advance()
                     continue
                 self._now = t
                 if waiter.__class__ is not Flow:
@@ -237,6 +240,8 @@ class World(simpy.Environment):
                 t, _, eid, entry = heappop(self.queue)
                 is_operation = isinstance(entry, Operation)
                 if is_operation and entry.eid != eid:
+                    if entry.waiter.__class__ is Timers:
+                        entry.waiter.advance()
                     continue
                 self._now = t
                 if is_operation:

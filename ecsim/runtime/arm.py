@@ -112,6 +112,7 @@ class Arm:
         self._rows = TaskRows(system, recorder, entry.label, first, self._open)
         self._context.on_deploy = self._rows.deployed
         self._sources: dict[tuple[str, str], int] = {}  # by node and key of the version
+        self._serve, self._on_done = strategy.serve, self._answered  # bound once
         self._horizon_s = system.horizon_s
         self._has_mortals = bool(self._mortals)
 
@@ -262,8 +263,8 @@ class Arm:
     def _arrive(self, task: Task) -> Flow:
         self._rows.n_arrived += 1
         self._open[task.id] = account = Account()
-        serving = self._strategy.serve(task, self._context)
-        return self._world.spawn(serving, account, self._answered, task)
+        serving = self._serve(task, self._context)
+        return self._world.spawn(serving, account, self._on_done, task)
 
     def _arrive_traced(self, task: Task) -> Flow:
         """Let a task arrive in a run that traces its first tasks."""
@@ -290,13 +291,13 @@ class Arm:
         if self._has_mortals:
             self._mortals.forget(flow.item)
         answer = flow.value
-        if isinstance(answer, FlowError):
+        source = None
+        if answer.__class__ is Answer and answer.by.__class__ is Prediction:
+            source = self._sources.get((answer.at, answer.by.model.key))
+        elif isinstance(answer, FlowError):
             is_dead = isinstance(answer, Down) and answer.node == flow.item.device
             self._end(task_id, account, "died" if is_dead else "dropped")
             return
-        source = None
-        if isinstance(answer, Answer) and isinstance(answer.by, Prediction):
-            source = self._sources.get((answer.at, answer.by.model.key))
         # the label is nearly always the prediction's own, which saves a search
         if source is None or answer.label != answer.by.label:
             source = self._checked_source(answer)

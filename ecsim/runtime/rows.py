@@ -33,10 +33,11 @@ from ecsim.records.tables import STAGES, STATUSES
 from ecsim.runtime.system import System
 from ecsim.streams.blocks import TaskBlock
 
-_CHUNK = 16_384  # rows that are worked out at once
+_CHUNK = 8_192  # rows that are worked out at once
 _ID_BITS = 40  # of a task's number; above them stands a seat
 _N_CELLS = ENTROPY + 1
 _ROW = struct.Struct(f"@qd{_N_CELLS}diii0q")
+_ROW_BYTES, _PACK_INTO = _ROW.size, _ROW.pack_into
 _DTYPE = np.dtype(
     [
         ("task_id", "q"), ("now_s", "d"), ("cells", "d", _N_CELLS), ("status", "i"),
@@ -91,7 +92,7 @@ class TaskRows:
         self._recorder = recorder
         self._label = label
         self._open = open_accounts
-        self._buffer = bytearray(_ROW.size * _CHUNK)
+        self._buffer = bytearray(_ROW_BYTES * _CHUNK)
         self._n = 0
         self._blocks: list[TaskBlock] = []
         self._sources: list[Source | None] = [None]
@@ -136,13 +137,13 @@ class TaskRows:
         self, task_id: int, now_s: float, account: Account, status: int, source: int, predicted: int
     ) -> None:
         """Store a task that ends; with an answer, it turns out at the end whether it was late."""
-        _ROW.pack_into(
-            self._buffer, self._n * _ROW.size, task_id, now_s, *account.cells, status, source,
-            predicted,
-        )  # fmt: skip
+        n = self._n
+        _PACK_INTO(
+            self._buffer, n * _ROW_BYTES, task_id, now_s, *account.cells, status, source, predicted
+        )
         account.is_closed = True
-        self._n += 1
-        if self._n == _CHUNK:
+        self._n = n = n + 1
+        if n == _CHUNK:
             self.flush()
 
     def flush(self) -> None:
