@@ -127,7 +127,12 @@ class Unwritten(Recorder):
 
 
 def scenario(
-    folder: Path, n_devices: int, horizon_s: float, strategy: str, engine: str = "event"
+    folder: Path,
+    n_devices: int,
+    horizon_s: float,
+    strategy: str,
+    engine: str = "event",
+    discipline: str = "fifo",
 ) -> Path:
     """Write the system as a scenario file."""
     path = folder / "benchmark.yaml"
@@ -148,7 +153,7 @@ def scenario(
                 "topology": {
                     "nodes": {
                         "cam": {"count": n_devices, "tier": "edge", "card": "darwin3"},
-                        "cloud": {"tier": "cloud", "card": "rtx3090"},
+                        "cloud": {"tier": "cloud", "card": "rtx3090", "discipline": discipline},
                     },
                     "links": [
                         {
@@ -170,12 +175,19 @@ def scenario(
 
 
 def system(
-    folder: Path, n_devices: int, horizon_s: float, strategy: str, engine: str = "event"
+    folder: Path,
+    n_devices: int,
+    horizon_s: float,
+    strategy: str,
+    engine: str = "event",
+    discipline: str = "fifo",
 ) -> System:
     """Build the system; the service time of the cloud is set to 0.7 / N s, which no card has."""
     logits = np.random.default_rng(0).normal(size=(1797, 10))
     np.savez(folder / "logits.npz", logits=logits)
-    loaded = load(scenario(folder, n_devices, horizon_s, strategy, engine), lookup=lookup())
+    loaded = load(
+        scenario(folder, n_devices, horizon_s, strategy, engine, discipline), lookup=lookup()
+    )
     built = build(loaded, None, Progress())
     service_s = LOAD / n_devices
 
@@ -195,13 +207,19 @@ class Case:
     """One size of the system, and the models of it; each gives CPU seconds and sojourns."""
 
     def __init__(
-        self, folder: Path, n_devices: int, n_tasks: int, strategy: str, engine: str = "event"
+        self,
+        folder: Path,
+        n_devices: int,
+        n_tasks: int,
+        strategy: str,
+        engine: str = "event",
+        discipline: str = "fifo",
     ):
         self.folder = folder
         self.n_devices = n_devices
         self.horizon_s = n_tasks / n_devices
         self.service_s = LOAD / n_devices
-        self.system = system(folder, n_devices, self.horizon_s, strategy, engine)
+        self.system = system(folder, n_devices, self.horizon_s, strategy, engine, discipline)
         self.names = self.system.devices
         self.world_seed = self.system.scenario.seeds.world
 
@@ -466,6 +484,21 @@ def million(n_devices: int, n_tasks: int) -> dict[str, float]:
     }
 
 
+def disciplines(folder: Path, args: argparse.Namespace) -> dict[str, float]:
+    """Give the CPU time per task with other engines in the cloud, as ratios to the FIFO one."""
+    names = ("fifo", "priority", "sharing")
+    cases = {
+        name: Case(folder, args.devices, args.tasks, "benchmark_offload", discipline=name)
+        for name in names
+    }
+    spent: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(args.rounds):
+        for name, case in cases.items():
+            spent[name].append(cpu_s(case.ecsim())[0])
+    medians = {name: statistics.median(times) for name, times in spent.items()}
+    return {name: medians[name] / medians["fifo"] for name in names[1:]}
+
+
 def kernel_parts(n: int, n_rounds: int) -> dict[str, float]:
     """Give the CPU microseconds of single things of the kernel, per use."""
 
@@ -565,6 +598,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             (statistics.median(times) / case.n_tasks - base) / 2 * 1e6
         )
     report["extra_us_per_use"] = apart
+    report["disciplines_to_fifo"] = disciplines(folder, args)
     report["vectorised"] = engines(folder, args)
     # the same horizon, and so ten times the tasks too
     larger = Case(folder, 10 * args.devices, 10 * args.tasks, "benchmark_offload")
