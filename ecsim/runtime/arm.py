@@ -67,6 +67,8 @@ class Arm:
     results : of the arms that ran before, by label.
     """
 
+    rows_class = TaskRows
+
     def __init__(
         self,
         system: System,
@@ -109,10 +111,10 @@ class Arm:
         self._ledgers: list[Ledger] = []  # of background flows
         self._scores: dict[str, Probed] = {}
         first = {name: place.model for name, place in self._places.items()}
-        self._rows = TaskRows(system, recorder, entry.label, first, self._open)
+        self._rows = self.rows_class(system, recorder, entry.label, first, self._open)
         self._context.on_deploy = self._rows.deployed
         self._sources: dict[tuple[str, str], int] = {}  # by node and key of the version
-        self._serve, self._on_done = strategy.serve, self._answered  # bound once
+        self._on_done = self._answered  # bound once
         self._horizon_s = system.horizon_s
         self._has_mortals = bool(self._mortals)
 
@@ -263,7 +265,7 @@ class Arm:
     def _arrive(self, task: Task) -> Flow:
         self._rows.n_arrived += 1
         self._open[task.id] = account = Account()
-        serving = self._serve(task, self._context)
+        serving = self._strategy.serve(task, self._context)
         return self._world.spawn(serving, account, self._on_done, task)
 
     def _arrive_traced(self, task: Task) -> Flow:

@@ -8,21 +8,25 @@ later; `take_outcomes` gives the tasks that have ended since it was last called.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from math import inf, isnan
+from math import inf
 from typing import Any, cast
 
+from ecsim.collab.operations import Account
 from ecsim.collab.strategy import Strategy
 from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray, Task
-from ecsim.kernel import Ledger, Mailbox
+from ecsim.kernel import Flow, Mailbox
 from ecsim.records.recorder import Recorder
+from ecsim.records.tables import STATUSES
 from ecsim.runtime.arm import Arm
 from ecsim.runtime.progress import Progress
+from ecsim.runtime.rows import NOWHERE, TaskRows
 from ecsim.runtime.system import System
 from ecsim.scenario.strategy import StrategyEntry
 from ecsim.strategies.learned import Learned, LearnedParams
+from ecsim.streams.blocks import TaskBlock
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,14 +117,34 @@ class _Decided(Learned):
         return decision
 
 
+class _OutcomeRows(TaskRows):
+    """Makes outcomes of the tasks that end, and no rows."""
+
+    def blocks(self) -> Iterator[TaskBlock]:
+        return self._system.task_blocks()
+
+    def write(
+        self, task_id: int, now_s: float, account: Account, status: int, source: int, predicted: int
+    ) -> None:
+        account.is_closed = True
+        is_late = source != NOWHERE and now_s >= self._system.horizon_s
+        name = "late" if is_late else STATUSES[status]
+        log = cast(_Log, self._recorder)
+        task = log.tasks.pop(task_id)
+        label = int(self._system.data.labels[task.sample_id])
+        log.end(task, name, now_s, account, source != NOWHERE, predicted == label)
+
+
 class _DecidedArm(Arm):
     """An arm that is driven entry by entry and writes no tables."""
 
+    rows_class = _OutcomeRows
+
     def __init__(self, system: System, entry: StrategyEntry, log: _Log):
+        self._log = log
         super().__init__(system, entry, {}, cast(Recorder, log), Progress())
         self.pending: deque[Request] = deque()
         self._strategy = cast(Strategy[object], _Decided(entry.params, self.pending, self))
-        log.arm = self
         drain_s = system.scenario.run.drain
         self._end_s = inf if drain_s is None else system.horizon_s + drain_s
         self._start()
@@ -141,10 +165,18 @@ class _DecidedArm(Arm):
             if not self._world.peek() < self._end_s:
                 break
             self._world.step()
-        for task, account, seen in self._open.values():
-            self._write(task, account, seen, "in_flight", None)
+        for task_id, account in self._open.items():
+            self._end(task_id, account, "in_flight")
         self._open.clear()
         return None
+
+    def _arrive(self, task: Task) -> Flow:
+        self._log.tasks[task.id] = task
+        return super()._arrive(task)
+
+    def _die(self, task: Task) -> None:
+        self._log.tasks[task.id] = task
+        super()._die(task)
 
 
 class _Log:
@@ -152,31 +184,25 @@ class _Log:
 
     def __init__(self, params: LearnedParams):
         self._reward = params.reward
-        self.arm: _DecidedArm | None = None
+        self.tasks: dict[int, Task] = {}  # that have not ended
         self.decisions: dict[int, bool] = {}
         self.outcomes: list[Outcome] = []
 
-    def task_row(
+    def end(
         self,
-        strategy: str,
         task: Task,
         status: str,
-        t_answer_s: float,
-        ledger: Ledger,
-        route: str,
-        uploaded: bool,
-        label: int,
-        predicted: int,
-        *rest: Any,
+        now_s: float,
+        account: Account,
+        has_answer: bool,
+        is_right: bool,
     ) -> None:
-        """As `Recorder.task_row`."""
-        assert self.arm is not None
-        has_answer = not isnan(t_answer_s)
-        latency_s = (t_answer_s if has_answer else self.arm.now) - task.t_arrive_s
+        """Keep what has become of a task."""
+        latency_s = now_s - task.t_arrive_s
         deadline_s = task.deadline_s
         met = has_answer and deadline_s is not None and latency_s <= deadline_s
-        correct = has_answer and predicted == label
-        energy_j = float(ledger.total_j)
+        correct = has_answer and is_right
+        energy_j = float(account.total_j)
         reward = self._reward.of(correct, met, latency_s, energy_j)
         offloaded = self.decisions.pop(task.id, None)
         self.outcomes.append(
