@@ -210,6 +210,8 @@ class TaskRows:
     def _serving(self, seat: Any, ids: Any) -> Any:
         """Give the version that the device of each task served when the task arrived."""
         seats, from_ids, versions = np.array(self._served).T
+        if len(versions) == len(self._seats):  # the first ones, in order
+            return versions[seat]
         keys = (seats << _ID_BITS) + from_ids
         order = np.argsort(keys, kind="stable")  # of two at one task the later one counts
         place = np.searchsorted(keys[order], (seat << _ID_BITS) + ids, side="right") - 1
