@@ -44,8 +44,8 @@ class World(simpy.Environment):
 
     __slots__ = (
         "_arrival_item", "_arrival_s", "_arrivals", "_now", "_on_arrival", "backgrounds",
-        "batteries", "ids", "meters", "n_done", "n_spawned", "next_id", "playback", "queue", "radios",
-        "stations", "timers", "unowned_j",
+        "batteries", "ids", "meters", "n_done", "n_spawned", "next_id", "playback", "queue",
+        "radios", "stations", "timers", "unowned_j",
     )  # fmt: skip
 
     def __init__(self) -> None:
