@@ -84,7 +84,7 @@ def sweep(
     path : a scenario with a section `sweep`, or a file that names one.
     set : values that replace the scenario's in every cell, by key.
     jobs : worker processes on this machine.
-    engine : serial, loky or dask; by default serial for one job, loky for more.
+    engine : serial, loky or dask; by default what fits jobs and scheduler.
     scheduler : address of a running dask scheduler.
     retries : further tries of a cell whose worker died, or that failed by chance.
     keep_going : whether other cells are still run when one has failed.
@@ -99,7 +99,7 @@ def sweep(
     from ecsim.experiment.plan import read_plan
     from ecsim.experiment.sweep import run_sweep
 
-    chosen = engines.make(engine or ("loky" if jobs > 1 else "serial"), jobs, retries, scheduler)
+    chosen = engines.make(engine, jobs, retries, scheduler)
     return run_sweep(
         read_plan(path, set), chosen, out=out, plugins=plugins, keep_going=keep_going,
         progress=progress,
@@ -126,7 +126,7 @@ def search(
     from ecsim.experiment import engines
     from ecsim.experiment.search import search as run_search
 
-    chosen = engines.make(engine or ("loky" if jobs > 1 else "serial"), jobs, retries, scheduler)
+    chosen = engines.make(engine, jobs, retries, scheduler)
     return run_search(
         path, chosen, overrides=set, out=out, plugins=plugins, progress=progress
     )  # fmt: skip

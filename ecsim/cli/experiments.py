@@ -85,7 +85,7 @@ def claims(
         for cell in wanted.missing:
             given = {key: cell.overrides[key] for key in cell.overrides if key != "replications"}
             text = " ".join(f"{key}={json.dumps(value)}" for key, value in given.items())
-            click.echo(f"missing {cell.name}: {cell.path.name} {text}")
+            click.echo(f"missing {cell.name}: {cell.file.name} {text}")
         return
     with Live(console(stderr=True)) as live:
         found = experiment.claims(

@@ -121,7 +121,7 @@ def sweep(
         return
     with LiveCells(console(stderr=True)) as live, stopping():
         found = api.sweep(
-            file, set=overrides, jobs=jobs, engine=engine or ("dask" if scheduler else None),
+            file, set=overrides, jobs=jobs, engine=engine,
             scheduler=scheduler, retries=retries, keep_going=keep_going, plugins=plugins,
             out=out, progress=live,
         )  # fmt: skip
@@ -155,7 +155,7 @@ def search(
 
     with LiveCells(console(stderr=True)) as live, stopping():
         found = api.search(
-            file, set=overrides, jobs=jobs, engine=engine or ("dask" if scheduler else None),
+            file, set=overrides, jobs=jobs, engine=engine,
             scheduler=scheduler, retries=retries, plugins=plugins, out=out, progress=live,
         )  # fmt: skip
     report(found, as_json)

@@ -5,34 +5,51 @@ A cell is done when its run is whole in the store; it is then never made again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import ecsim
 from ecsim.core.errors import StoreError
-from ecsim.core.registry import load_plugins
 from ecsim.records.store import Run
 from ecsim.runtime.lookup import lookup
-from ecsim.runtime.progress import Progress
-from ecsim.runtime.run import identity, run_scenario
-from ecsim.scenario.load import Loaded, load
+from ecsim.runtime.run import identity
+from ecsim.scenario.load import Loaded, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A run that is wanted: a scenario file with overrides, and the name its run will have."""
+    """A run that is wanted: a scenario file with overrides, and the name its run will have.
 
-    path: Path
-    overrides: Mapping[str, object]
+    Attributes
+    ----------
+    name : of the run's folder.
+    digest : of its scenario, with all that it names.
+    overrides : values by key, as `ecsim.scenario.load.load` takes them.
+    values : those in which it differs from the other cells of a sweep, as plain data.
+    """
+
+    file: Path
+    overrides: Mapping[str, object] = field(repr=False)
     name: str
     digest: str = field(repr=False)
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, path: Path, overrides: Mapping[str, object]) -> tuple[Cell, Loaded]:
+    def of(cls, file: Path, overrides: Mapping[str, object]) -> tuple[Cell, Loaded]:
         """Check the scenario and give its cell; raises `ScenarioError`."""
-        loaded = load(path, lookup=lookup(), overrides=overrides)
-        return cls(path, overrides, *identity(loaded)), loaded
+        loaded = _source(file).load(lookup=lookup(), overrides=overrides)
+        return cls(file, overrides, *identity(loaded)), loaded
+
+    def load(self) -> Loaded:
+        """Give its scenario; raise `StoreError` when that is another one by now."""
+        loaded = _source(self.file).load(lookup=lookup(), overrides=self.overrides)
+        if identity(loaded)[1] != self.digest:
+            raise StoreError(
+                f"{self.file}, or a file or plugin that it names, has changed meanwhile"
+            )
+        return loaded
 
     def finished(self, folder: Path) -> Run | None:
         """Give its run in a folder of runs; None where it is not whole, or of another ecsim."""
@@ -54,52 +71,21 @@ def one_run(overrides: Mapping[str, object], seed: int) -> dict[str, object]:
     return {**kept, "replications": None, "seed": seed}
 
 
-def make(
-    cells: Sequence[Cell],
-    folder: Path,
-    *,
-    jobs: int = 1,
-    plugins: Sequence[Path] = (),
-    progress: Progress | None = None,
-) -> Iterator[Run]:
-    """Give the runs of the cells in their order; those that are not there are made.
-
-    Parameters
-    ----------
-    folder : of the runs.
-    jobs : processes that make runs at the same time; the runs do not depend on it.
-    plugins : files that a process has to load before.
-    progress : told about trainings and arms where everything happens in this process.
-    """
-    progress = progress or Progress()
-    missing = [cell for cell in cells if cell.finished(folder) is None]
-    if jobs > 1 and len(missing) > 1:
-        from loky import get_reusable_executor
-
-        executor = get_reusable_executor(max_workers=min(jobs, len(missing)), timeout=60)
-        waiting = {
-            cell.name: executor.submit(
-                _make, str(cell.path), dict(cell.overrides), str(folder), tuple(map(str, plugins))
-            )
-            for cell in missing
-        }
-        try:
-            for cell in cells:
-                if cell.name in waiting:
-                    waiting.pop(cell.name).result()
-                yield Run.open(folder / cell.name)
-        finally:
-            for future in waiting.values():
-                future.cancel()
-        return
-    for cell in cells:
-        found = cell.finished(folder)
-        yield found or run_scenario(
-            cell.path, overrides=cell.overrides, out=folder, progress=progress
-        )
+_SOURCES: dict[Path, tuple[Source, tuple[int, ...]]] = {}
 
 
-def _make(path: str, overrides: dict[str, object], folder: str, plugins: tuple[str, ...]) -> None:
-    """Make one run in a process of its own; only its name needs to travel, and that is known."""
-    load_plugins(plugins)
-    run_scenario(path, overrides=overrides, out=folder)
+def _source(file: Path) -> Source:
+    """Read a scenario file with what it includes; once, unless one of them has changed."""
+    if file in _SOURCES:
+        source, changed = _SOURCES[file]
+        if changed == _changed(source.files):
+            return source
+    source = Source.read(file)
+    _SOURCES[file] = source, _changed(source.files)
+    return source
+
+
+def _changed(files: tuple[str, ...]) -> tuple[int, ...]:
+    """Give when each file was last changed, in ns; 0 for one that is gone."""
+    paths = map(Path, files)
+    return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in paths)

@@ -16,8 +16,9 @@ from typing import Any
 from ecsim.core.errors import Problem, ScenarioError
 from ecsim.core.randomness import SEED_NAMES, derive_seed, replicate_seed
 from ecsim.core.registry import load_plugins
-from ecsim.experiment.cells import Cell, make, one_run
+from ecsim.experiment.cells import Cell, one_run
 from ecsim.experiment.effects import Point, effect_of
+from ecsim.experiment.runs import runs_of
 from ecsim.experiment.verdicts import Row, Verdicts
 from ecsim.records.store import ROOT, Run
 from ecsim.runtime.lookup import lookup
@@ -88,8 +89,8 @@ def plan(path: str | os.PathLike[str], *, out: str | Path = ROOT) -> Plan:
     took: dict[Path, list[float]] = {}
     for cell in cells.values():
         if (run := runs[cell.name]) is not None:
-            took.setdefault(cell.path, []).append(run.manifest["cpu_s"])
-    estimates = [took.get(cell.path, [math.nan]) for cell in missing]
+            took.setdefault(cell.file, []).append(run.manifest["cpu_s"])
+    estimates = [took.get(cell.file, [math.nan]) for cell in missing]
     cpu_s = sum(sum(of) / len(of) for of in estimates)
     return Plan(loaded, points, list(cells.values()), folder, missing, cpu_s)
 
@@ -124,7 +125,7 @@ def claims(
     runs: dict[str, Run] = {}
     for cell, run in zip(
         wanted.cells,
-        make(wanted.cells, wanted.folder / "runs", jobs=jobs, plugins=files, progress=progress),
+        runs_of(wanted.cells, wanted.folder / "runs", jobs=jobs, plugins=files, progress=progress),
         strict=True,
     ):
         runs[cell.name] = run

@@ -13,7 +13,6 @@ import numpy as np
 from ecsim.collab.strategy import Strategy
 from ecsim.core import registry
 from ecsim.core.types import Batch
-from ecsim.experiment.job import is_done
 from ecsim.experiment.plan import Plan
 from ecsim.learning.cache import ArtefactCache
 from ecsim.learning.compute import Compute
@@ -88,12 +87,12 @@ class Estimate:
 def estimate(plan: Plan, out: str | Path = ROOT) -> Estimate:
     """Build every cell that is not done, without training, and add up what it would train."""
     cells_folder = Path(out) / plan.folder_name / "cells"
-    left = [cell for cell in plan.cells if not is_done(cells_folder, cell.id)]
+    left = [cell for cell in plan.cells if cell.finished(cells_folder) is None]
     artefacts = ArtefactCache()
     trainings: dict[str, Training] = {}
     most_updates, updates_s = 0.0, 0.0
     for cell in left:
-        system = build(plan.load(cell), artefacts, Progress())
+        system = build(cell.load(), artefacts, Progress())
         for key, recipe in system.versions.known.items():
             if key not in trainings and (recipe.n_samples or key not in artefacts):
                 trainings[key] = _training(key, recipe, system, artefacts)

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from ecsim.core.errors import Problem, ScenarioError, UserError
 from ecsim.core.randomness import replicate_seed
+from ecsim.experiment.cells import Cell
 from ecsim.experiment.design import Setting, n_settings, settings
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
-from ecsim.runtime.run import identity
 from ecsim.runtime.system import build
 from ecsim.scenario.load import Loaded, Source, from_validation
 from ecsim.scenario.messages import show
@@ -28,6 +28,7 @@ from ecsim.scenario.tree import Tree, from_plain
 
 MOST_CELLS = 100_000
 REPLICATE = "replicate"
+_N_DIGITS = 12  # of a cell's digest, in its name
 _SECTIONS = ("sweep", "search")
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -70,12 +71,11 @@ class Study:
             sections = SweepFile.model_validate({"scenario": "."} | data, context=context)
         except ValidationError as error:
             raise ScenarioError([*source.problems, *from_validation(error, tree)]) from None
+        if is_own and source.problems:
+            raise ScenarioError(source.problems)
         if is_own:
             name = sections.name or source.path.stem
-            source = replace(
-                Source.read(_inside(tree, source.path, sections.scenario)),
-                problems=source.problems,
-            )
+            source = Source.read(_inside(tree, source.path, sections.scenario))
         else:
             name = str(given.get("name", source.path.stem))
         many = source.tree.child("replications")
@@ -88,8 +88,8 @@ class Study:
             Path(path), name, source, tree, overrides, sections.sweep, sections.search
         )  # fmt: skip
 
-    def load(self, section: Trials, setting: Mapping[str, Tree | Any]) -> Loaded:
-        """Give the scenario of a cell; raise `ScenarioError` for what is wrong with it.
+    def cell(self, section: Trials, setting: Mapping[str, Tree | Any]) -> tuple[Cell, Loaded]:
+        """Give a cell with its scenario; raise `ScenarioError` for what is wrong with it.
 
         Parameters
         ----------
@@ -103,7 +103,11 @@ class Study:
         given |= {key: _as_tree(value) for key, value in setting.items()}
         if REPLICATE in given:
             given |= {"seed": self._replicate(given, given.pop(REPLICATE))}
-        return self.source.load(lookup=lookup(), overrides=given)
+        given |= dict.fromkeys(_SECTIONS)
+        cell, loaded = Cell.of(self.source.path, given)
+        values = {key: of.plain() if isinstance(of, Tree) else of for key, of in setting.items()}
+        file, name = cell.file.resolve(), cell.digest[:_N_DIGITS]  # of any folder, in any process
+        return replace(cell, file=file, name=name, values=values), loaded
 
     def problem(self, path: TreePath, message: str) -> Problem:
         """Give a problem at a place of the file."""
@@ -132,14 +136,6 @@ class Study:
         return from_plain(replicate_seed(seed, number) if is_seed else seed, tree.origin)
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One point of a sweep: the identity of its scenario, and the values that make it."""
-
-    id: str
-    values: dict[str, Any]
-
-
 @dataclass(frozen=True)
 class Plan:
     """The cells of a sweep.
@@ -158,11 +154,7 @@ class Plan:
     @property
     def folder_name(self) -> str:
         """Name of the folder of its results."""
-        return folder_name(self.study.name, [*self.keys, *(cell.id for cell in self.cells)])
-
-    def load(self, cell: Cell) -> Loaded:
-        """Give the scenario of a cell."""
-        return self.study.load(self.sweep, cell.values)
+        return folder_name(self.study.name, [*self.keys, *(cell.name for cell in self.cells)])
 
 
 def folder_name(name: str, parts: Iterable[str]) -> str:
@@ -194,14 +186,12 @@ def read_plan(path: str | os.PathLike[str], overrides: Mapping[str, object] = _N
     built: set[tuple[str, str]] = set()
     for setting in settings(study.sweep):
         try:
-            loaded = study.load(study.sweep, study.trees(setting))
+            cell, loaded = study.cell(study.sweep, study.trees(setting))
         except ScenarioError as error:
             problems |= dict.fromkeys(error.problems)
             continue
-        values = {key: value.plain for key, value in setting.items()}
-        cell = Cell(identity(loaded)[1][:12], values)
-        cells.setdefault(cell.id, cell)
-        new = {(key, repr(value)) for key, value in values.items()} - built
+        cells.setdefault(cell.name, cell)
+        new = {(key, repr(value)) for key, value in cell.values.items()} - built
         if new:
             built |= new
             to_build.append(loaded)

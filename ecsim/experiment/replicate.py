@@ -11,12 +11,14 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import ecsim
 from ecsim.core.randomness import replicate_seed
-from ecsim.experiment.cells import Cell, make, one_run
+from ecsim.experiment.cells import Cell, one_run
+from ecsim.experiment.runs import runs_of
 from ecsim.records.metrics import METRICS, metric
 from ecsim.records.replications import FILE, Replications, read_replications
 from ecsim.records.store import FORMAT, Run
@@ -59,16 +61,12 @@ def replicate(
     digest = hashlib.sha256(f"replications {first.digest}".encode()).hexdigest()
     folder = Path(out) / f"{loaded.scenario.name}-{digest[:8]}"
     runs: list[Run] = []
-    while len(runs) < wanted.max and not is_enough(runs, wanted):
-        n_next = wanted.jobs if len(runs) >= wanted.min else max(wanted.min, wanted.jobs)
-        batch = [
-            Cell.of(loaded.path, one_run(overrides, seed))[0]
-            for seed in seeds[len(runs) : len(runs) + n_next]
-        ]
-        # judged run by run in their order, so that the end does not depend on `jobs`
-        for run in make(
-            batch, folder / "runs", jobs=wanted.jobs, plugins=plugins, progress=progress
-        ):
+    cells = (Cell.of(loaded.path, one_run(overrides, seed))[0] for seed in seeds)
+    # judged run by run in their order, so that the end does not depend on `jobs`
+    with closing(
+        runs_of(cells, folder / "runs", jobs=wanted.jobs, plugins=plugins, progress=progress)
+    ) as found:
+        for run in found:
             runs.append(run)
             progress.step(f"replicate {len(runs)} of at most {wanted.max}: {run.path.name}")
             if is_enough(runs, wanted):

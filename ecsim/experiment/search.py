@@ -17,19 +17,18 @@ from typing import Any
 
 from ecsim.core.errors import ScenarioError, UserError
 from ecsim.core.randomness import derive_seed
+from ecsim.experiment.cells import Cell
 from ecsim.experiment.collect import collect
 from ecsim.experiment.design import at
 from ecsim.experiment.engines import Engine
 from ecsim.experiment.pareto import write_trials
-from ecsim.experiment.plan import Cell, Study, folder_name
+from ecsim.experiment.plan import Study, folder_name
 from ecsim.experiment.progress import SweepProgress
 from ecsim.experiment.sweep import Folder
 from ecsim.records.metrics import METRICS, metric
 from ecsim.records.store import ROOT, Run
 from ecsim.records.sweeps import Sweep, read_sweep
-from ecsim.runtime.run import identity
 from ecsim.scenario import assertion
-from ecsim.scenario.load import Loaded
 from ecsim.scenario.messages import not_one_of
 from ecsim.scenario.sweep import Range, Search
 
@@ -85,7 +84,7 @@ def search(
     progress = progress or SweepProgress()
     settings = wanted.model_dump(mode="json", by_alias=True)
     del settings["trials"], settings["batch"]
-    name = folder_name(study_file.name, [identity(probe)[1], repr(sorted(settings.items()))])
+    name = folder_name(study_file.name, [probe.digest, repr(sorted(settings.items()))])
     about = {"section": "search", "keys": list(wanted.keys), "search": settings, "axes": []}
     folder = Folder(study_file, out, name, about, plugins)
     with _quiet(optuna):
@@ -96,35 +95,34 @@ def search(
         while trials.n_finished < wanted.trials:
             batch = trials.ask(min(wanted.batch, wanted.trials - trials.n_finished))
             cells |= batch
-            folder.plan({cell.id: cell for cell in cells.values()}.values())
-            distinct = {cell.id: cell for cell in batch.values()}
+            folder.plan({cell.name: cell for cell in cells.values()}.values())
+            distinct = {cell.name: cell for cell in batch.values()}
             with closing(folder.run(distinct.values(), engine)) as outcomes:
                 for outcome in outcomes:
                     progress.end_of_cell(outcome)
             for number, cell in batch.items():
-                run = Run.open(folder.cells / cell.id) if folder.is_done(cell.id) else None
-                trials.tell(number, run)
+                trials.tell(number, cell.finished(folder.cells))
         write_trials(folder.path, trials.rows(), wanted, objectives)
     collect(folder.path)
     return read_sweep(folder.path)
 
 
-def _check(study: Study, wanted: Search, objectives: list[Objective]) -> Loaded:
+def _check(study: Study, wanted: Search, objectives: list[Objective]) -> Cell:
     """Load the scenario at both ends of every range and every choice; give the first."""
     lowest = {
         key: study.placed(_choices(of)[0], ("search", "keys", key))
         for key, of in wanted.keys.items()
     }
-    first = study.load(wanted, lowest)
+    first, loaded = study.cell(wanted, lowest)
     problems: dict[Any, None] = {}
     for key, of in wanted.keys.items():
         for value in _choices(of):
             placed = study.placed(value, ("search", "keys", key))
             try:
-                study.load(wanted, {**lowest, key: placed})
+                study.cell(wanted, {**lowest, key: placed})
             except ScenarioError as error:
                 problems |= dict.fromkeys(error.problems)
-    labels = [entry.label for entry in first.scenario.strategies]
+    labels = [entry.label for entry in loaded.scenario.strategies]
     named = [(("search", "objectives", i), o.label, o.path) for i, o in enumerate(objectives)]
     for i, text in enumerate(wanted.constraints):
         named += [
@@ -204,7 +202,7 @@ class _Trials:
             found = trial.values or [None] * len(self._objectives)
             yield {
                 "trial": trial.number,
-                "cell": cell.id,
+                "cell": cell.name,
                 **cell.values,
                 **{o.name: value for o, value in zip(self._objectives, found, strict=True)},
                 "feasible": trial.values is not None and not any(self._violation_of(trial)),
@@ -218,8 +216,7 @@ class _Trials:
         for key, of in self._wanted.keys.items():
             share = params[key]
             values[key] = at(of, share) if isinstance(of, Range) else of[share]
-        loaded = self._study_file.load(self._wanted, values)
-        return Cell(identity(loaded)[1][:12], values)
+        return self._study_file.cell(self._wanted, values)[0]
 
     def _sampler(self, number: int) -> Any:
         seed = derive_seed(self._wanted.seed, f"trial/{number}")

@@ -11,10 +11,11 @@ from typing import Any
 
 import ecsim
 from ecsim.core.errors import StoreError
+from ecsim.experiment.cells import Cell
 from ecsim.experiment.collect import collect
 from ecsim.experiment.engines import Engine
-from ecsim.experiment.job import Job, Outcome, is_done, work
-from ecsim.experiment.plan import Cell, Plan, Study
+from ecsim.experiment.job import Job, Outcome, work
+from ecsim.experiment.plan import Plan, Study
 from ecsim.experiment.progress import SweepProgress
 from ecsim.records.store import ROOT, clear_leftovers
 from ecsim.records.sweeps import FORMAT, MANIFEST, Sweep, read_sweep, write_json
@@ -41,9 +42,7 @@ class Folder:
         self.path = Path(out).resolve() / name
         self.cells = self.path / "cells"
         self._failures = self.path / "failures"
-        self._study = study
         self._plugins = tuple(str(Path(plugin).resolve()) for plugin in plugins)
-        self._section = about["section"]
         self._about = {
             "kind": "sweep",
             "format": FORMAT,
@@ -63,34 +62,23 @@ class Folder:
 
     def plan(self, cells: Iterable[Cell]) -> None:
         """Write down which cells there are."""
-        planned = [{"id": cell.id, "values": cell.values} for cell in cells]
+        planned = [{"id": cell.name, "values": cell.values} for cell in cells]
         write_json(self.path / MANIFEST, {**self._about, "cells": planned})
 
     def run(self, cells: Iterable[Cell], engine: Engine) -> Generator[Outcome, None, None]:
         """Run cells that are not done; a failure is written down, and gone when it is mended."""
-        values = {cell.id: cell.values for cell in cells}
-        jobs = (self._job(cell, of) for cell, of in values.items() if not self.is_done(cell))
+        of = {cell.name: cell for cell in cells}
+        jobs = (
+            Job(cell, self.cells, self._plugins)
+            for cell in of.values()
+            if cell.finished(self.cells) is None
+        )
         with closing(engine.run(jobs, work)) as outcomes:
             for outcome in outcomes:
-                self._note(outcome, values[outcome.id])
+                self._note(outcome, of[outcome.id])
                 yield outcome
 
-    def is_done(self, cell: str) -> bool:
-        """Whether a cell has a whole run."""
-        return is_done(self.cells, cell)
-
-    def _job(self, cell: str, values: dict[str, Any]) -> Job:
-        return Job(
-            id=cell,
-            file=str(self._study.path.resolve()),
-            section=self._section,
-            overrides=dict(self._study.overrides),
-            values=values,
-            plugins=self._plugins,
-            cells=str(self.cells),
-        )
-
-    def _note(self, outcome: Outcome, values: dict[str, Any]) -> None:
+    def _note(self, outcome: Outcome, cell: Cell) -> None:
         path = self._failures / f"{outcome.id}.json"
         if not outcome.failed:
             path.unlink(missing_ok=True)
@@ -100,7 +88,7 @@ class Folder:
             path,
             {
                 "cell": outcome.id,
-                "values": values,
+                "values": cell.values,
                 "error": outcome.error,
                 "traceback": outcome.details,
                 "finished": now,
@@ -134,7 +122,7 @@ def run_sweep(
     }
     folder = Folder(plan.study, out, plan.folder_name, about, plugins)
     folder.plan(plan.cells)
-    n_done = sum(folder.is_done(cell.id) for cell in plan.cells)
+    n_done = sum(cell.finished(folder.cells) is not None for cell in plan.cells)
     progress.begin(len(plan.cells), n_done)
     with closing(folder.run(plan.cells, engine)) as outcomes:
         for outcome in outcomes:

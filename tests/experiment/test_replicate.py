@@ -11,7 +11,7 @@ from scipy import stats
 
 import ecsim
 from ecsim.cli.main import cli
-from ecsim.core.errors import ScenarioError, StoreError
+from ecsim.core.errors import EcsimError, ScenarioError, StoreError
 from ecsim.records.replications import read_replications
 
 STREAM = {
@@ -92,6 +92,27 @@ def test_jobs_do_not_change_a_figure(scenario, tmp_path):
     assert one.path.name == two.path.name
     assert one.manifest == two.manifest
     pd.testing.assert_frame_equal(one.table, two.table)
+
+
+def test_a_killed_worker_loses_only_its_replicate(write_scenario, fragile_plugin, tmp_path):
+    mark = tmp_path / "mark"
+    path = write_scenario(
+        strategies=[{"name": "fragile", "how": "kills", "mark": str(mark)}],
+        replications={"min": 3, "jobs": 2},
+    )
+    found = ecsim.run(path, plugins=[fragile_plugin], out=tmp_path / "out")
+    assert mark.exists()
+    assert [run.manifest["scenario"]["seed"] for run in found.runs] == found.manifest["seeds"]
+    assert len(found.runs) == 3
+
+
+def test_what_a_replicate_raises_is_an_error_with_its_traceback(
+    write_scenario, fragile_plugin, tmp_path
+):
+    strategy = {"name": "fragile", "how": "raises"}
+    path = write_scenario(strategies=[strategy], replications={"min": 2})
+    with pytest.raises(EcsimError, match=r"(?s)RuntimeError: it broke.*fragile.py"):
+        ecsim.run(path, plugins=[fragile_plugin], out=tmp_path / "out")
 
 
 def test_the_command_prints_intervals_and_json(scenario, tmp_path):

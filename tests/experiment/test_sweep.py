@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 import ecsim
 from ecsim.cli.main import cli
-from ecsim.core.errors import ScenarioError
+from ecsim.core.errors import ScenarioError, StoreError
 from ecsim.experiment.plan import read_plan
 from ecsim.records.opening import open_result
 
@@ -80,13 +80,32 @@ def test_a_cell_equals_the_run_with_its_values(write_sweep, tmp_path):
     pd.testing.assert_frame_equal(cell.tasks, alone.tasks)
 
 
+def test_cells_of_another_ecsim_are_run_again(write_sweep, tmp_path):
+    path = write_sweep(thresholds=[0.35], worlds=[4, 5])
+    one, other = ecsim.sweep(path, out=tmp_path).runs.values()
+    manifest = one.manifest | {"versions": one.manifest["versions"] | {"ecsim": "0.0.1"}}
+    (one.path / "manifest.json").write_text(json.dumps(manifest))
+    again = ecsim.sweep(path, out=tmp_path).runs
+    assert again[one.path.name].manifest["versions"]["ecsim"] == ecsim.__version__
+    assert again[other.path.name].manifest == other.manifest
+
+
+def test_a_scenario_that_changes_between_plan_and_run_is_no_cell(write_sweep, tmp_path):
+    path = write_sweep(thresholds=[0.35], worlds=[4])
+    (cell,) = read_plan(path).cells
+    assert cell.load().scenario.seeds.world == 4
+    path.write_text(path.read_text() + "run: {warmup: 1 s}\n")
+    with pytest.raises(StoreError, match="has changed meanwhile"):
+        cell.load()
+
+
 def test_a_file_of_its_own_sets_values_and_replicates(write_scenario, tmp_path):
     write_scenario(name="base", seed=5)
     section = {"set": {THRESHOLD: 0.9}, "axes": [{"keys": {"replicate": [0, 1]}}]}
     own = {"scenario": "base.yaml", "sweep": section}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
     plan = read_plan(tmp_path / "own.yaml")
-    one, two = (plan.load(cell).scenario for cell in plan.cells)
+    one, two = (cell.load().scenario for cell in plan.cells)
     assert plan.study.name == "own"
     assert one.seed == 5 != two.seed
     assert one.seeds.world != two.seeds.world and one.seeds.train != two.seeds.train
@@ -153,40 +172,16 @@ def test_the_dry_run_runs_nothing(write_sweep, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-FRAGILE = """
-import os, signal
-from dataclasses import dataclass
-from ecsim import register
-from ecsim.strategies.edge_only import EdgeOnly
-
-@register("strategy", "fragile")
-class Fragile(EdgeOnly):
-    @dataclass(frozen=True)
-    class Params:
-        how: str = "well"
-        mark: str = ""
-
-    def serve(self, task, ctx):
-        if self.params.how == "raises":
-            raise RuntimeError("it broke")
-        if self.params.how == "kills" and not os.path.exists(self.params.mark):
-            if self.params.mark:
-                open(self.params.mark, "w").close()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return (yield from EdgeOnly.serve(self, task, ctx))
-"""
-
-
 @pytest.fixture
-def fragile(write_scenario, tmp_path):
+def fragile(write_scenario, fragile_plugin):
     """Give a function that writes a sweep over strategies that may break, and its plugin."""
-    plugin = tmp_path / "fragile.py"
-    plugin.write_text(FRAGILE)
 
     def write(*how, mark=""):
         strategy = {"name": "fragile", "mark": str(mark)}
         axes = [{"keys": {"strategies.fragile.how": list(how)}}]
-        return write_scenario(name="frail", strategies=[strategy], sweep={"axes": axes}), plugin
+        return write_scenario(
+            name="frail", strategies=[strategy], sweep={"axes": axes}
+        ), fragile_plugin
 
     return write
 

@@ -13,6 +13,7 @@ from ecsim.core.errors import UserError
 from ecsim.experiment.job import Job, Outcome
 
 Work = Callable[[Job], Outcome]
+RETRIES = 2
 
 
 class Engine(Protocol):
@@ -25,11 +26,14 @@ class Engine(Protocol):
         """
 
 
-def make(name: str, n_workers: int, retries: int = 2, scheduler: str | None = None) -> Engine:
+def make(
+    name: str | None, n_workers: int, retries: int = RETRIES, scheduler: str | None = None
+) -> Engine:
     """Give an engine by name: serial, loky or dask.
 
     Parameters
     ----------
+    name : None: dask with a scheduler, else serial for one worker and loky for more.
     n_workers : processes on this machine; a `scheduler` has workers of its own.
     retries : further tries of a job whose worker died, or that failed by chance.
     scheduler : address of a running dask scheduler, such as tcp://10.0.0.1:8786.
@@ -42,6 +46,8 @@ def make(name: str, n_workers: int, retries: int = 2, scheduler: str | None = No
         raise UserError(f"expected at least one worker, got {n_workers}")
     if retries < 0:
         raise UserError(f"expected at least 0 retries, got {retries}")
+    if name is None:
+        name = "dask" if scheduler is not None else "loky" if n_workers > 1 else "serial"
     if scheduler is not None and name != "dask":
         raise UserError(f"a scheduler needs --engine dask, not {name}")
     if name == "serial":
