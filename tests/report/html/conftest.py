@@ -42,6 +42,7 @@ def hostile(run):
     manifest = copy.deepcopy(run.manifest)
     manifest["scenario"]["name"] = manifest["machine"]["platform"] = HOSTILE
     manifest["warnings"] = [HOSTILE]
+    manifest["command"] = ["ecsim", "run", "/home/jane/secret/a.yaml", "--out=/home/jane/out"]
     next(iter(manifest["constants"].values()))["source"] = HOSTILE
     manifest["assertions"] = [{"text": HOSTILE, "holds": False, "values": HOSTILE}]
     summary = {label if name == "ecc_snn" else name: of for name, of in run.summary.items()}

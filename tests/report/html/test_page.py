@@ -81,6 +81,7 @@ def test_names_stay_names(pages, hostile, parse):
     assert "img" not in tags and [tag for tag, _ in parsed.found].count("script") == 1
     text = "".join(data for tag, data in parsed.texts if tag not in ("style", "script"))
     assert text.count(hostile.manifest["warnings"][0]) > 20 and "cam<svg onload=alert(3)>" in text
+    assert "ecsim run a.yaml --out=out" in text and "jane" not in text
 
 
 def test_a_run_shows_what_it_has(run, pages):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from ecsim.report.html.markup import Markup, join, tag
 from ecsim.report.html.section import Section, folded
 from ecsim.report.html.tables import Cell, Column, Row, table, text, value
 
+_FOLDERS = re.compile(r"(?<![\w.])(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[^/\\\s'\"]+[/\\])+")
 _ELSEWHERE = ("scenario", "constants", "trainings", "files", "assertions", "warnings", "pools")
 
 
@@ -40,10 +42,25 @@ def of(manifest: Mapping[str, Any]) -> Section:
     return Section("provenance", "Provenance", join(parts))
 
 
+def without_folders(word: str) -> str:
+    """Give a word of a command with its paths reduced to their names; those may be private.
+
+    >>> [without_folders(word) for word in ("/home/me/a.yaml", "runs/b/", "--out=/a/c", "-j")]
+    ['a.yaml', 'b', '--out=c', '-j']
+    >>> without_folders("stream={file: /home/me/d.csv, rate: 2 /s}")
+    'stream={file: d.csv, rate: 2 /s}'
+    """
+    if "=" in word:  # of --set, whose values may be units: 5 Mbit/s
+        return _FOLDERS.sub("", word)
+    return re.split(r"[/\\]", word.rstrip("/\\"))[-1]
+
+
 def facts(manifest: Mapping[str, Any], left_out: Sequence[str] = _ELSEWHERE) -> Markup:
     """Give the short entries of a manifest as terms with their values."""
     terms: list[Markup] = []
     for key, found in manifest.items():
+        if key == "command":
+            found = [without_folders(word) for word in found]
         is_short = key not in left_out or isinstance(found, str)
         if is_short and found not in (None, {}, [], ""):
             terms += [tag("dt", key.replace("_", " ")), tag("dd", _said(found))]
