@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ecsim.core.errors import UserError
 from ecsim.records.metrics import MEANINGS
-from ecsim.report.numbers import prefix
+from ecsim.report.numbers import NONE, number, percent, prefix, with_unit
 from ecsim.scenario.messages import did_you_mean
 
 _SHARES = ("accuracy", "cur", "probe_accuracy", "deadline_miss_ratio")
@@ -15,15 +16,22 @@ _MORE_IS_BETTER = ("accuracy", "probe_accuracy", "n_answered", "status.answered"
 _NAMES = {
     "accuracy": "stream accuracy",
     "cur": "cloud-upload rate",
+    "cur_seen": "CUR, seen classes",
+    "cur_unseen": "CUR, unseen classes",
     "latency_s.mean": "mean latency",
+    **{f"latency_s.p{q}": f"p{q} latency" for q in (50, 95, 99)},
     "energy_per_task_j.total": "energy per task",
-    "probe_accuracy.last": "probe accuracy",
+    "energy_per_task_j.update": "energy of updates per task",
+    "idle_energy_per_task_j": "idle energy per task",
+    "probe_accuracy.first": "probe accuracy, first version",
+    "probe_accuracy.last": "probe accuracy, last version",
     "n": "tasks",
     "n_answered": "answered tasks",
     "stable": "stable queues (1: all)",
     "deadline_miss_ratio": "missed deadlines",
 }
 _UNITS = ("s", "j", "bytes")
+_COLUMNS = {"s": (1e3, "ms"), "J": (1e3, "mJ"), "B": (1e-3, "kB")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +40,14 @@ class Quantity:
 
     Attributes
     ----------
-    metric : its dotted path, see `ecsim.records.metrics`.
+    path : its dotted path, see `ecsim.records.metrics`.
     name : in words.
     unit : SI unit of the stored value; empty for shares and counts.
     is_share : a share of 1, shown in per cent.
     more_is_better : which end of the axis one wants.
     """
 
-    metric: str
+    path: str
     name: str
     unit: str
     is_share: bool
@@ -60,9 +68,41 @@ class Quantity:
         """Give the axis label or table head for values in a unit."""
         return f"{self.name} ({unit})" if unit else self.name
 
+    @property
+    def column(self) -> tuple[float, str]:
+        """Factor and unit of a column that is the same in every table: ``(1e3, "ms")``."""
+        return (100.0, "%") if self.is_share else _COLUMNS.get(self.unit, (1.0, self.unit))
 
-def quantity(metric: str) -> Quantity:
-    """Give how a metric is shown.
+    @property
+    def meaning(self) -> str:
+        """What it is, in a sentence; empty for a metric of phases alone."""
+        return MEANINGS[self.path][1] if self.path in MEANINGS else ""
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether it is no result of a strategy whose queues cannot keep up."""
+        return self.path.startswith("latency")
+
+    def of(self, summary: Mapping[str, Any]) -> float | None:
+        """Give its value in the summary of one strategy, or of one phase of it."""
+        found: Any = summary
+        for key in self.path.split("."):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return None if found is None else float(found)
+
+    def number(self, value: float | None) -> str:
+        """Write a value in the unit of its column, without the unit."""
+        return percent(value) if self.is_share else number(value, self.column[0])
+
+    def text(self, value: float | None) -> str:
+        """Write a value with the unit that suits it."""
+        if value is None or value != value:
+            return NONE
+        return f"{percent(value)} %" if self.is_share else with_unit(value, self.unit)
+
+
+def quantity(metric: str, name: str = "") -> Quantity:
+    """Give how a metric is shown; `name`: under another name than its own.
 
     Raises `UserError` naming the nearest metric when there is none of this path.
 
@@ -76,7 +116,7 @@ def quantity(metric: str) -> Quantity:
     is_share = group.startswith(_SHARES)
     return Quantity(
         metric,
-        _NAMES.get(metric) or _in_words(metric),
+        name or _NAMES.get(metric) or _in_words(metric),
         MEANINGS[metric][0],
         is_share,
         group.startswith(_MORE_IS_BETTER[:2]) or metric in _MORE_IS_BETTER,
@@ -115,7 +155,7 @@ def _scale(values: Iterable[float], unit: str) -> tuple[float, str]:
 
 
 def _in_words(metric: str) -> str:
-    """Turn a path into words: ``latency_s.p95`` becomes "latency p95"."""
+    """Turn a path into words: ``latency_s.p99_9`` becomes "latency p99 9"."""
     parts = [
         " ".join(word for word in part.split("_") if word not in _UNITS or part in _UNITS)
         for part in metric.split(".")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ecsim.core.units import Unit
 from ecsim.report.html.charts.axes import CHAR, shorten
-from ecsim.report.html.metrics import Metric
+from ecsim.report.quantities import Quantity
 from ecsim.statistics.interval import Interval, t_interval
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def zipped(cells: pd.DataFrame, keys: Sequence[Key]) -> dict[str, str]:
     return found
 
 
-def points(cells: pd.DataFrame, names: Sequence[str], metric: Metric) -> list[Point]:
+def points(cells: pd.DataFrame, names: Sequence[str], metric: Quantity) -> list[Point]:
     """Give the means of a metric over the cells that agree in the keys `names`."""
     if metric.path not in cells.columns:
         return []

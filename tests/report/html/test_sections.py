@@ -1,10 +1,12 @@
 """The numbers of the sections against other ways to get them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ecsim.report.html import swept
-from ecsim.report.html.metrics import ACCURACY, MAIN, P95_LATENCY, Metric
+from ecsim.report.html.metrics import ACCURACY, MAIN, P95_LATENCY
 from ecsim.report.html.sections.replications import mean_summary
 from ecsim.report.html.sections.summary import latency_interval, t_intervals, with_interval
 from ecsim.statistics.interval import Interval
@@ -78,7 +80,7 @@ def test_points_are_means_over_seeds(sweep):
         expected = by_hand[point.strategy, point.at[0], float(point.at[1])]
         assert point.interval.mean == pytest.approx(expected)
         assert point.is_stable == (point.at[0] != "500 kbit/s" or float(point.at[1]) >= 0.2)
-    assert swept.points(sweep.cells, keys, Metric("no_such", "no such")) == []
+    assert swept.points(sweep.cells, keys, replace(ACCURACY, path="no_such")) == []
 
 
 def test_keys_that_change_together_count_once(run, make_sweep):

@@ -15,11 +15,12 @@ from ecsim.report.html.charts import lines, marks
 from ecsim.report.html.charts.axes import Axis, Frame, linear, positions
 from ecsim.report.html.charts.heat import heat_map, shades
 from ecsim.report.html.markup import Markup
-from ecsim.report.html.metrics import ACCURACY, CUR, ENERGY, P95_LATENCY, Metric
+from ecsim.report.html.metrics import ACCURACY, CUR, ENERGY, P95_LATENCY, cell_with, column_of
 from ecsim.report.html.section import capitalised, figure, panel
 from ecsim.report.html.swept import Key, Point
-from ecsim.report.html.tables import Cell, Column, Row, count, share, table, text, value
+from ecsim.report.html.tables import Cell, Column, Row, count, table, text
 from ecsim.report.numbers import number, prefix
+from ecsim.report.quantities import Quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def effects(cells: pd.DataFrame, keys: Sequence[Key]) -> list[Markup]:
 
 
 def _maps(
-    cells: pd.DataFrame, free: Sequence[Key], strategies: Sequence[str], metric: Metric
+    cells: pd.DataFrame, free: Sequence[Key], strategies: Sequence[str], metric: Quantity
 ) -> Markup:
     across, down = free[0], free[1]
     found = swept.points(cells, [across.name, down.name], metric)
@@ -71,7 +72,7 @@ def _maps(
             for point in mine
         }
         if values:
-            title = f"{label}: {metric.head} ({unit})"
+            title = f"{label}: {metric.name} ({unit})"
             picture = heat_map(title, names, columns, rows, values, ends)
             panels.append(panel(f"{label} ({unit})", picture))
     said = _means(cells, [across, down], [key.name for key in free[2:]])
@@ -79,16 +80,16 @@ def _maps(
     left = len(strategies) - n_drawn
     said += f" {left} more strategies are not drawn." if left > 0 else ""
     legend = shades(metric.text(ends[0]), metric.text(ends[1]))
-    title = f"{capitalised(metric.head)} by {across.name} and {down.name}"
+    title = f"{capitalised(metric.name)} by {across.name} and {down.name}"
     table = _values(title, found, (across, down), metric, has_intervals=len(free) == 2)
     return figure(title, panels, table, legend, said, is_wide=True)
 
 
-def _lines(cells: pd.DataFrame, key: Key, strategies: Sequence[str], metric: Metric) -> Markup:
+def _lines(cells: pd.DataFrame, key: Key, strategies: Sequence[str], metric: Quantity) -> Markup:
     found = swept.points(cells, [key.name], metric)
     name, shown = swept.texts(key)
     x = positions(swept.fitted(name, 380), shown)
-    title = f"{capitalised(metric.head)} by {key.name}"
+    title = f"{capitalised(metric.name)} by {key.name}"
     series = [
         lines.Series(i, [
             _point(float(key.values.index(point.at[0])), point, metric, (key,))
@@ -112,7 +113,7 @@ def _lines(cells: pd.DataFrame, key: Key, strategies: Sequence[str], metric: Met
 
 
 def _scatter(
-    cells: pd.DataFrame, free: Sequence[Key], strategies: Sequence[str], metric: Metric
+    cells: pd.DataFrame, free: Sequence[Key], strategies: Sequence[str], metric: Quantity
 ) -> Markup:
     found = swept.points(cells, [key.name for key in free], metric)
     every = 1 + len(found) * len(free) // MAX_MARKS
@@ -138,7 +139,7 @@ def _scatter(
             panels.append(panel(key.name, lines.lines(key.name, frame, series, is_joined=False)))
     if not panels:
         return Markup("")
-    title = f"{capitalised(metric.head)} by {', '.join(key.name for key in free)}"
+    title = f"{capitalised(metric.name)} by {', '.join(key.name for key in free)}"
     values = _values(title, found, free, metric)
     said = _means(cells, free, [])
     said += f" Every {every}th of {len(found)} points is drawn." if every > 1 else ""
@@ -152,30 +153,30 @@ def _is_grid(cells: pd.DataFrame, keys: Sequence[Key]) -> bool:
     return len(pairs) >= _FILLED * n and n <= MAX_MARKS
 
 
-def _is_result(point: Point, metric: Metric) -> bool:
+def _is_result(point: Point, metric: Quantity) -> bool:
     return point.is_stable or not metric.is_latency
 
 
-def _scale(metric: Metric, points: Sequence[Point]) -> tuple[float, str]:
+def _scale(metric: Quantity, points: Sequence[Point]) -> tuple[float, str]:
     """Give the size of a unit that suits a panel's middle value, and its name."""
-    if metric.scale is None:
+    if metric.is_share:
         return 0.01, "%"
     size, sign = prefix(median(abs(point.interval.mean) for point in points) if points else 0.0)
-    return size, f"{sign}{metric.si_unit}"
+    return size, f"{sign}{metric.unit}"
 
 
 def _shown(
-    point: Point, metric: Metric, size: float, keys: Sequence[Key]
+    point: Point, metric: Quantity, size: float, keys: Sequence[Key]
 ) -> tuple[float, str, str]:
     if not _is_result(point, metric):
         return math.nan, "unst.", _hint(point, "unstable", keys)
     mean = point.interval.mean
-    shown = metric.number(mean) if metric.scale is None else number(mean / size)
+    shown = metric.number(mean) if metric.is_share else number(mean / size)
     return mean, shown, _hint(point, metric.text(mean), keys)
 
 
-def _point(x: float, point: Point, metric: Metric, keys: Sequence[Key]) -> lines.Point:
-    factor = 100.0 if metric.scale is None else 1.0
+def _point(x: float, point: Point, metric: Quantity, keys: Sequence[Key]) -> lines.Point:
+    factor = 100.0 if metric.is_share else 1.0
     of = point.interval
     said = _hint(point, metric.text(of.mean), keys)
     return lines.Point(x, factor * of.mean, said, factor * of.low, factor * of.high)
@@ -187,7 +188,7 @@ def _hint(point: Point, said: str, keys: Sequence[Key]) -> str:
     return f"{point.strategy}, {where}: {said}{n}"
 
 
-def _metric_axis(metric: Metric, series: Sequence[lines.Series]) -> Axis:
+def _metric_axis(metric: Quantity, series: Sequence[lines.Series]) -> Axis:
     ends = [
         end
         for one in series
@@ -195,10 +196,10 @@ def _metric_axis(metric: Metric, series: Sequence[lines.Series]) -> Axis:
         for end in (point.y, point.low, point.high)
         if math.isfinite(end)
     ]
-    if metric.scale is None:
+    if metric.is_share:
         low, high = min(0.0, *ends, 0.0), max(100.0, *ends)
-        return linear(f"{metric.head} (%)", [], low=low, high=high)
-    return linear(metric.head, [0.0, *ends], metric.si_unit)
+        return linear(f"{metric.name} (%)", [], low=low, high=high)
+    return linear(metric.name, [0.0, *ends], metric.unit)
 
 
 def _means(cells: pd.DataFrame, keys: Sequence[Key], others: Sequence[str]) -> str:
@@ -216,26 +217,22 @@ def _values(
     caption: str,
     found: Sequence[Point],
     keys: Sequence[Key],
-    metric: Metric,
+    metric: Quantity,
     *,
     has_intervals: bool = True,
 ) -> Markup:
     """Give the values behind a figure; cells that differ in other keys have no interval."""
-    columns = [text("strategy"), *(text(key.name) for key in keys), metric.column]
+    columns = [text("strategy"), *(text(key.name) for key in keys), column_of(metric)]
     if has_intervals:
-        columns.append(Column("± (95 %)", metric.unit, meaning="half of Student's interval"))
+        columns.append(Column("± (95 %)", metric.column[1], meaning="half of Student's interval"))
     rows: list[Row] = []
     for point in found:
         is_result = _is_result(point, metric)
-        cells = [_number(metric, point.interval.mean) if is_result else Cell("unstable")]
+        cells = [cell_with(metric, point.interval.mean) if is_result else Cell("unstable")]
         if has_intervals:
             half = point.interval.half_width
-            cells.append(_number(metric, half) if is_result else Cell("-"))
+            cells.append(cell_with(metric, half) if is_result else Cell("-"))
         rows.append([point.strategy, *point.at, *cells, count(point.interval.n)])
     return table(
         caption, [*columns, Column("cells")], rows, n_heads=1 + len(keys), max_rows=MAX_ROWS
     )
-
-
-def _number(metric: Metric, of: float) -> Cell:
-    return share(of) if metric.scale is None else value(of, metric.scale)

@@ -12,7 +12,15 @@ from ecsim.report.html.charts import bars, marks
 from ecsim.report.html.charts.axes import Frame, linear, logarithmic, positions
 from ecsim.report.html.charts.lines import Point, Series, lines
 from ecsim.report.html.markup import Markup, tag
-from ecsim.report.html.metrics import ACCURACY, CUR, Metric
+from ecsim.report.html.metrics import (
+    ACCURACY,
+    CUR,
+    CUR_SEEN,
+    CUR_UNSEEN,
+    PROBE_ACCURACY,
+    cell_of,
+    column_of,
+)
 from ecsim.report.html.section import Section, figure, panel
 from ecsim.report.html.sections.summary import latencies
 from ecsim.report.html.tables import Column, Row, table, text, value
@@ -23,10 +31,10 @@ if TYPE_CHECKING:
 
 _PANELS = (
     (ACCURACY, "Stream accuracy: answers given in the stream"),
-    (Metric("probe_accuracy", "probe accuracy"), "Probe accuracy: edge model alone, all classes"),
+    (PROBE_ACCURACY, "Probe accuracy: edge model alone, all classes"),
     (CUR, "Cloud-upload rate (CUR), all tasks"),
-    (Metric("cur_seen", "CUR, seen"), "CUR of classes that the device's version knows"),
-    (Metric("cur_unseen", "CUR, unseen"), "CUR of classes that it does not know"),
+    (CUR_SEEN, "CUR of classes that the device's version knows"),
+    (CUR_UNSEEN, "CUR of classes that it does not know"),
 )
 _ON_THE_WAY = ("end", "edge", "up", "cloud", "down")  # the stages as a task passes them
 _ENERGY = [(part, part, False) for part in (*_ON_THE_WAY, "wasted", "update")]
@@ -67,11 +75,11 @@ def over_phases(summary: Summary) -> Markup:
             for i, label in enumerate(labels)
         ]  # fmt: skip
         if any(one.points for one in series):
-            y = linear(f"{metric.head} (%)", [], low=0.0, high=100.0)
+            y = linear(f"{metric.name} (%)", [], low=0.0, high=100.0)
             panels.append(panel(title, lines(title, Frame(x, y), series)))
-    columns = [text("strategy"), Column("phase"), *(metric.column for metric, _ in _PANELS)]
+    columns = [text("strategy"), Column("phase"), *(column_of(metric) for metric, _ in _PANELS)]
     rows: list[Row] = [
-        [label, str(phase["phase"]), *(metric.cell(phase) for metric, _ in _PANELS)]
+        [label, str(phase["phase"]), *(cell_of(metric, phase) for metric, _ in _PANELS)]
         for label in labels
         for phase in summary[label]["phases"]
     ]
@@ -99,8 +107,10 @@ def against_cur(summary: Summary) -> Markup:
     x = linear("cloud-upload rate, CUR (%)", [], low=-4.0, high=104.0)
     y = linear("stream accuracy (%)", [], low=10 * (lowest // 10) - 2.0, high=103.0)
     title = "Stream accuracy against cloud-upload rate"
-    columns = [text("strategy"), ACCURACY.column, CUR.column]
-    rows: list[Row] = [[label, ACCURACY.cell(of), CUR.cell(of)] for label, of in summary.items()]
+    columns = [text("strategy"), column_of(ACCURACY), column_of(CUR)]
+    rows: list[Row] = [
+        [label, cell_of(ACCURACY, of), cell_of(CUR, of)] for label, of in summary.items()
+    ]
     return figure(
         title,
         [lines(title, Frame(x, y, width=460, height=320), series)],

@@ -7,7 +7,7 @@ from typing import Any
 
 from ecsim.records.metrics import Summary
 from ecsim.report.html.markup import join
-from ecsim.report.html.metrics import OF_A_PHASE
+from ecsim.report.html.metrics import OF_A_PHASE, cell_of, column_of
 from ecsim.report.html.section import MAX_PAGES, Section, note, pages
 from ecsim.report.html.tables import Column, Row, count, table, text
 
@@ -18,7 +18,7 @@ def of_summary(summary: Summary, manifest: Mapping[str, Any]) -> Section | None:
     if not numbers:
         return None
     groups = manifest.get("class_groups", [])
-    columns = [text("strategy"), Column("tasks"), *(metric.column for metric in OF_A_PHASE)]
+    columns = [text("strategy"), Column("tasks"), *(column_of(metric) for metric in OF_A_PHASE)]
     entries = []
     for number in numbers[:MAX_PAGES]:
         rows: list[Row] = []
@@ -27,7 +27,7 @@ def of_summary(summary: Summary, manifest: Mapping[str, Any]) -> Section | None:
             for phase in of["phases"]:
                 if phase["phase"] == number:
                     about = {"stable": of.get("stable", True)} | phase
-                    cells = [metric.cell(about) for metric in OF_A_PHASE]
+                    cells = [cell_of(metric, about) for metric in OF_A_PHASE]
                     rows.append([label, count(phase["n"]), *cells])
                     n_tasks = max(n_tasks, phase["n"])
         title = f"Phase {number}: {n_tasks:.0f} tasks"

@@ -12,10 +12,11 @@ from ecsim.records.store import Run
 from ecsim.report.html.charts.axes import linear
 from ecsim.report.html.charts.bars import Estimate, estimates
 from ecsim.report.html.markup import Markup
-from ecsim.report.html.metrics import MAIN, Metric
+from ecsim.report.html.metrics import MAIN, cell_of, column_of
 from ecsim.report.html.section import Section, capitalised, figure, panel
 from ecsim.report.html.sections import figures, phases, provenance, summary, warnings
 from ecsim.report.html.tables import Column, Row, count, table, text
+from ecsim.report.quantities import Quantity
 from ecsim.statistics.interval import Interval
 
 
@@ -58,9 +59,9 @@ def spread(mean: Summary, summaries: Sequence[Summary]) -> Markup:
         if known:
             of_metric = {label: intervals.get((label, metric.path)) for label in known}
             panels.append(
-                panel(capitalised(metric.head), _estimates(metric, list(mean), known, of_metric))
+                panel(capitalised(metric.name), _estimates(metric, list(mean), known, of_metric))
             )
-    columns = [text("strategy"), *(metric.column for metric in MAIN)]
+    columns = [text("strategy"), *(column_of(metric) for metric in MAIN)]
     rows: list[Row] = [
         [
             label,
@@ -75,10 +76,10 @@ def spread(mean: Summary, summaries: Sequence[Summary]) -> Markup:
 def each(runs: Sequence[Run], seeds: Sequence[int]) -> Section:
     """Give the main metrics of each replicate."""
     columns = [text("strategy"), text("run"), Column("replicate"), text("seed")]
-    columns += [metric.column for metric in MAIN]
+    columns += [column_of(metric) for metric in MAIN]
     rows: list[Row] = [
         [label, run.path.name, count(i), str(seeds[i]),
-         *(metric.cell(run.summary[label]) for metric in MAIN)]
+         *(cell_of(metric, run.summary[label]) for metric in MAIN)]
         for label in runs[0].summary
         for i, run in enumerate(runs)
         if label in run.summary
@@ -87,12 +88,12 @@ def each(runs: Sequence[Run], seeds: Sequence[int]) -> Section:
 
 
 def _estimates(
-    metric: Metric,
+    metric: Quantity,
     labels: Sequence[str],
     means: dict[str, float],
     intervals: dict[str, Interval | None],
 ) -> Markup:
-    factor = 100.0 if metric.scale is None else 1.0
+    factor = 100.0 if metric.is_share else 1.0
     rows = []
     ends = []
     for label, mean in means.items():
@@ -110,9 +111,9 @@ def _estimates(
                 Estimate(labels.index(label), factor * mean, low, high, f"{label}: {said}"),
             )
         )
-    unit = metric.si_unit
-    axis = linear(metric.head + (" (%)" if metric.scale is None else ""), ends, unit)
-    return estimates(f"{metric.head} with intervals", axis, rows)
+    unit = metric.unit
+    axis = linear(metric.name + (" (%)" if metric.is_share else ""), ends, unit)
+    return estimates(f"{metric.name} with intervals", axis, rows)
 
 
 def _mean(values: Sequence[Any]) -> Any:

@@ -11,9 +11,10 @@ import numpy as np
 from ecsim.records.metrics import Summary
 from ecsim.records.tables import ANSWERED
 from ecsim.report.html.markup import Markup, join
-from ecsim.report.html.metrics import COSTS, MAIN, MEAN_LATENCY, QUALITY, Metric
+from ecsim.report.html.metrics import COSTS, MAIN, MEAN_LATENCY, QUALITY, cell_of, column_of
 from ecsim.report.html.section import Section, note
 from ecsim.report.html.tables import Cell, Column, Row, count, table, text
+from ecsim.report.quantities import Quantity
 from ecsim.statistics.interval import Floats, Interval, batch_means, t_interval
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def of_replicates(mean: Summary, summaries: Sequence[Summary]) -> Section:
 
 def of_results(entries: Sequence[tuple[str, Summary]]) -> Markup:
     """Give the main metrics of several results below each other."""
-    columns = [text("strategy"), text("result"), *(metric.column for metric in MAIN)]
+    columns = [text("strategy"), text("result"), *(column_of(metric) for metric in MAIN)]
     rows: list[Row] = [
-        [label, name, *(metric.cell(of) for metric in MAIN)]
+        [label, name, *(cell_of(metric, of) for metric in MAIN)]
         for label in dict.fromkeys(label for _, summary in entries for label in summary)
         for name, summary in entries
         if (of := summary.get(label)) is not None
@@ -92,9 +93,9 @@ def tables(summary: Summary, intervals: Intervals) -> Markup:
     )
 
 
-def with_interval(metric: Metric, of: Mapping[str, Any], interval: Interval | None) -> Cell:
+def with_interval(metric: Quantity, of: Mapping[str, Any], interval: Interval | None) -> Cell:
     """Give the cell of a metric, as mean ± half width where there is an interval."""
-    cell = metric.cell(of)
+    cell = cell_of(metric, of)
     if interval is None or cell.key is None or not math.isfinite(interval.half_width):
         return cell
     ends = f"{metric.text(interval.low)} to {metric.text(interval.high)}, n = {interval.n}"
@@ -138,10 +139,10 @@ def latency_interval(latency_s: Floats) -> Interval | str:
 
 
 def _table(
-    caption: str, summary: Summary, metrics: Sequence[Metric], intervals: Intervals
+    caption: str, summary: Summary, metrics: Sequence[Quantity], intervals: Intervals
 ) -> Markup:
     columns = [text("strategy"), Column("tasks", meaning="tasks that arrived in the window")]
-    columns += [metric.column for metric in metrics]
+    columns += [column_of(metric) for metric in metrics]
     rows: list[Row] = [
         [
             label,

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ecsim.report.html import swept
 from ecsim.report.html.markup import Markup, join, tag
-from ecsim.report.html.metrics import MAIN, Metric
+from ecsim.report.html.metrics import MAIN, cell_with, column_of
 from ecsim.report.html.section import Section, folded, note
 from ecsim.report.html.sections import provenance, warnings
 from ecsim.report.html.sections.effects import effects
 from ecsim.report.html.swept import Key
-from ecsim.report.html.tables import Cell, Column, Row, count, share, table, text, value
+from ecsim.report.html.tables import Cell, Column, Row, count, table, text
 from ecsim.report.material import is_seed
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def _ranges(cells: pd.DataFrame) -> Markup:
     shown = [metric for metric in MAIN if metric.path in cells.columns]
     columns = [text("strategy"), Column("cells")]
     for metric in shown:
-        columns += [Column(f"{metric.head}, {end}", metric.unit) for end in ("lowest", "highest")]
+        columns += [
+            Column(f"{metric.name}, {end}", metric.column[1]) for end in ("lowest", "highest")
+        ]
     rows: list[Row] = []
     for label in dict.fromkeys(cells["strategy"].tolist()):
         mine = cells[(cells["strategy"] == label).to_numpy()]
@@ -87,7 +89,7 @@ def _ranges(cells: pd.DataFrame) -> Markup:
             known = mine if not metric.is_latency else mine[swept.is_stable(mine)]
             of = known[metric.path].to_numpy(float)
             of = of[[math.isfinite(one) for one in of]]
-            row += [_cell(metric, end(of) if len(of) else None) for end in (min, max)]
+            row += [cell_with(metric, end(of) if len(of) else None) for end in (min, max)]
         rows.append(row)
     return table("Lowest and highest over the cells", columns, rows)
 
@@ -110,7 +112,7 @@ def _cells(cells: pd.DataFrame, keys: Sequence[Key]) -> Markup:
     shown = [metric for metric in MAIN if metric.path in cells.columns]
     columns = [text("cell"), text("strategy")]
     columns += [Column(swept.texts(key)[0], is_number=key.numbers is not None) for key in keys]
-    columns += [metric.column for metric in shown]
+    columns += [column_of(metric) for metric in shown]
     short = {key.name: dict(zip(key.values, swept.texts(key)[1], strict=True)) for key in keys}
     orders = {key.name: dict(zip(key.values, key.numbers or (), strict=False)) for key in keys}
     rows: list[Row] = []
@@ -123,7 +125,7 @@ def _cells(cells: pd.DataFrame, keys: Sequence[Key]) -> Markup:
             if metric.is_latency and not is_stable:
                 line.append(Cell("unstable"))
             else:
-                line.append(_cell(metric, row[metric.path]))
+                line.append(cell_with(metric, row[metric.path]))
         rows.append(line)
     said = note("A cell is an ordinary run: ", tag("code", "ecsim report"), " takes its folder.")
     return join([table("Every cell", columns, rows, n_heads=2), said])
@@ -143,7 +145,3 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> Markup:
         parts.append(folded(tag("h4", f"Cell {cell}"), body))
     left = len(failures) - MAX_TRACEBACKS
     return join([parts, note(f"{left} more are in the folder failures.") if left > 0 else None])
-
-
-def _cell(metric: Metric, of: Any) -> Cell:
-    return share(of) if metric.scale is None else value(of, metric.scale)
