@@ -136,17 +136,17 @@ def format_si(value: float, symbol: str) -> str:
     return f"{float(value)!r} {symbol}"
 
 
-def quantity_of(text: str) -> float | None:
-    """Give the SI value of a number with any known unit or none; None for other text.
+def parsed(text: str) -> tuple[float, str] | None:
+    """Give the SI value and unit of a number with any known unit or none; None for other text.
 
-    >>> quantity_of("20 Mbit/s"), quantity_of("0.5"), quantity_of("fifo")
-    (20000000.0, 0.5, None)
+    >>> parsed("20 Mbit/s"), parsed("0.5"), parsed("fifo")
+    ((20000000.0, 'bit/s'), (0.5, ''), None)
     """
     for dimension in _DIMENSIONS:
         with suppress(ValueError):
-            return Unit(dimension).parse(text)
+            return Unit(dimension).parse(text), Unit(dimension).symbol
     with suppress(ValueError):
-        return float(text)
+        return float(text), ""
     return None
 
 

@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ecsim.records.metrics import Summary
+from ecsim.report.numbers import brief, prefix
 from ecsim.report.style import WIDTH_IN, area, line_styles, paper, save
 
 _PER_ROW = 5  # panels of strategies side by side that stay readable at paper width
@@ -111,7 +112,9 @@ def energy_and_latency(summary: Summary) -> Figure:
     for row, (group, parts, quantity, unit, title) in enumerate(_BREAKDOWNS):
         shown = [part for part in parts if _occurs(summary, group, part[0])]
         tallest = _tallest(summary, group, shown)
-        scale, prefix = _prefix(tallest)
+        # two digits before the point, so that a bar a thousand times smaller has a readable number
+        size, sign = prefix(tallest / 10)
+        scale = 1 / size
         for i, (label, of) in enumerate(summary.items()):
             block, column = divmod(i, _PER_ROW)
             axes = figure.add_subplot(grid[2 * block + row, column])
@@ -121,7 +124,7 @@ def energy_and_latency(summary: Summary) -> Figure:
             axes.set_ylim(0, 1.15 * scale * tallest or 1.0)
             axes.set_title(_wrapped(label) if row == 0 else "")
             axes.set_xlabel("phase" if row == 1 else "")
-            axes.set_ylabel(f"{quantity} ({prefix}{unit})" if column == 0 else "")
+            axes.set_ylabel(f"{quantity} ({sign}{unit})" if column == 0 else "")
             axes.tick_params(labelleft=column == 0)
             axes.grid(visible=False, axis="x")
         handles = [
@@ -192,17 +195,6 @@ def _tallest(summary: Summary, group: str, parts: Sequence[_Part]) -> float:
     )
 
 
-def _prefix(largest: float) -> tuple[float, str]:
-    """Give the factor and SI prefix that show the largest value with two digits or more.
-
-    Two rather than one, so that a bar a thousand times smaller still has a readable number.
-    """
-    for factor, prefix in ((1.0, ""), (1e3, "m"), (1e6, "µ"), (1e9, "n")):
-        if largest * factor >= 10:
-            return factor, prefix
-    return (1e12, "p") if largest else (1.0, "")
-
-
 def _stack(
     axes: Axes, phases: Sequence[dict[str, Any]], group: str, parts: Sequence[_Part], scale: float
 ) -> None:
@@ -214,13 +206,7 @@ def _stack(
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
     if len(x) <= _MANY_PHASES:
         for phase, top in zip(x, bottom, strict=True):
-            axes.text(phase, top, _number(top), ha="center", va="bottom", fontsize=6)
-
-
-def _number(value: float) -> str:
-    if 0 < value < 0.01:
-        return "<.01"
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+            axes.text(phase, top, brief(top), ha="center", va="bottom", fontsize=6)
 
 
 def _wrapped(label: str, width: int = 14) -> str:

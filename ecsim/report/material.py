@@ -13,12 +13,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ecsim.core.errors import UserError
-from ecsim.core.units import quantity_of
 from ecsim.records.metrics import flatten
 from ecsim.records.replications import Replications
 from ecsim.records.store import Run
 from ecsim.records.sweeps import Sweep
-from ecsim.report.quantities import quantity, short
+from ecsim.report.keys import is_seed, number_of, short, show, together
+from ecsim.report.quantities import quantity
 from ecsim.scenario.messages import did_you_mean
 from ecsim.statistics.interval import t_interval
 
@@ -61,21 +61,17 @@ class Material:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """Swept keys that vary, without seeds; of keys that go together, the first."""
-        chosen: list[str] = []
-        for key in self._all_keys:
-            n = self._n_values(key)
-            if n > 1 and not is_seed(key):
-                is_twin = any(self._n_values(key, other) == n == self._n_values(other)
-                              for other in chosen)  # fmt: skip
-                chosen += [] if is_twin else [key]
-        return tuple(chosen)
+        settings = [part.values for part in self.parts]
+        varied = [
+            key for key in self._all_keys
+            if not is_seed(key) and len({show(values.get(key)) for values in settings}) > 1
+        ]  # fmt: skip
+        same = together(settings, varied)
+        return tuple(key for key in varied if key not in same)
 
     @cached_property
     def _all_keys(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(key for part in self.parts for key in part.values))
-
-    def _n_values(self, *keys: str) -> int:
-        return len({tuple(str(part.values.get(key)) for key in keys) for part in self.parts})
 
     def means(self, metrics: Sequence[str], keys: Sequence[str] | None = None) -> pd.DataFrame:
         """Give the mean of each metric per source, values of `keys` and strategy.
@@ -189,21 +185,3 @@ def _means(
         row[f"{metric} low"] = interval.low if interval and has else float("nan")
         row[f"{metric} high"] = interval.high if interval and has else float("nan")
     return row
-
-
-def is_seed(key: str) -> bool:
-    """Whether cells that differ in this key alone are replicates of each other."""
-    return key in ("seed", "replicate") or key.startswith("seeds.")
-
-
-def number_of(value: object) -> float | None:
-    """Give a swept value as a number, in SI units; None where it is a word.
-
-    >>> number_of("5 Mbit/s"), number_of(0.3), number_of("edge")
-    (5000000.0, 0.3, None)
-    """
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return float(value)
-    return quantity_of(str(value))

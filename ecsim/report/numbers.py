@@ -32,6 +32,17 @@ def number(value: Any, scale: float = 1.0) -> str:
     return f"{scaled:.1e}"
 
 
+def brief(value: float) -> str:
+    """Write a number where there is room for three characters.
+
+    >>> brief(0.001), brief(0.123), brief(4.56), brief(123.4), brief(0.0)
+    ('<.01', '0.12', '4.6', '123', '0')
+    """
+    if 0 < value < 0.01:
+        return "<.01"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def prefix(largest: float) -> tuple[float, str]:
     """Give the size and sign of the SI prefix that shows a value with one to three digits.
 

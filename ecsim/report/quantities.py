@@ -133,19 +133,6 @@ def prefixed(value: float, unit: str) -> str:
     return f"{value * factor:.3g} {shown}"
 
 
-def short(value: object) -> str:
-    """Write a swept value with at most three significant digits.
-
-    >>> short("14.4915786282 Mbit/s"), short(0.30000000000000004), short("fifo")
-    ('14.5 Mbit/s', '0.3', 'fifo')
-    """
-    number, _, unit = str(value).partition(" ")
-    try:
-        return f"{float(number):.3g} {unit}".rstrip()
-    except ValueError:
-        return str(value)
-
-
 def _scale(values: Iterable[float], unit: str) -> tuple[float, str]:
     largest = max((abs(value) for value in values if value == value), default=0.0)
     size, sign = prefix(largest)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ecsim.core.errors import UserError
+from ecsim.report.keys import short
 from ecsim.report.material import Material
-from ecsim.report.quantities import quantity, short
+from ecsim.report.quantities import quantity
 from ecsim.scenario.messages import not_one_of
 
 if TYPE_CHECKING:

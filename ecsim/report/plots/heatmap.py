@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ from matplotlib.patches import Rectangle
 
 from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray
-from ecsim.report.material import Material, number_of
+from ecsim.report.keys import in_order, short
+from ecsim.report.material import Material
 from ecsim.report.plots.drawing import Drawn, Options
-from ecsim.report.quantities import quantity, short
+from ecsim.report.quantities import quantity
 
 _MOST_VALUES = 24
 _MOST_WITH_NUMBERS = 10  # values of the horizontal key, per panel of one column's width
@@ -33,7 +33,7 @@ def draw(material: Material, options: Options) -> Drawn:
     (metric,) = metrics
     shown = quantity(metric)
     frame = material.means(metrics, keys)
-    across, down = (_in_order(frame[key]) for key in keys)
+    across, down = (in_order(frame[key]) for key in keys)
     for key, values in zip(keys, (across, down), strict=True):
         if len(values) > _MOST_VALUES:
             raise UserError(
@@ -81,15 +81,6 @@ def draw(material: Material, options: Options) -> Drawn:
     bar.set_label(shown.label(unit))
     bar.outline.set_linewidth(0.4)
     return Drawn(figure, frame)
-
-
-def _in_order(values: Iterable[Any]) -> list[Any]:
-    """Give the distinct values: numbers by size, words as they come."""
-    distinct = list(dict.fromkeys(values))
-    numbers = {str(value): number_of(value) for value in distinct}
-    if any(number is None for number in numbers.values()):
-        return distinct
-    return sorted(distinct, key=lambda value: numbers[str(value)] or 0.0)
 
 
 def _write_numbers(axes: Axes, field: FloatArray, low: float, high: float) -> None:

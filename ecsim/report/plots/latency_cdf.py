@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from ecsim.core.types import FloatArray
 from ecsim.records.store import Run
-from ecsim.report.material import Material, number_of
+from ecsim.report.keys import number_of
+from ecsim.report.material import Material
 from ecsim.report.plots.drawing import Drawn, Options, legend
 from ecsim.report.plots.window import in_window, mean_of, name_of
 from ecsim.report.quantities import quantity

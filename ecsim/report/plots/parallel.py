@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 
 from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray
-from ecsim.report.material import Material, number_of
+from ecsim.report.keys import number_of, short
+from ecsim.report.material import Material
 from ecsim.report.plots.drawing import Drawn, Options, legend
-from ecsim.report.quantities import quantity, short
+from ecsim.report.quantities import quantity
 from ecsim.report.style import line_styles
 
 DEFAULT = ("accuracy", "latency_s.p95", "energy_per_task_j.total")

@@ -9,6 +9,7 @@ from ecsim.report.html import swept
 from ecsim.report.html.metrics import ACCURACY, MAIN, P95_LATENCY
 from ecsim.report.html.sections.replications import mean_summary
 from ecsim.report.html.sections.summary import latency_interval, t_intervals, with_interval
+from ecsim.report.keys import together
 from ecsim.statistics.interval import Interval
 
 
@@ -86,6 +87,6 @@ def test_points_are_means_over_seeds(sweep):
 def test_keys_that_change_together_count_once(run, make_sweep):
     sweep = make_sweep(run, {"up": ["1 Mbit/s", "2 Mbit/s", "4 Mbit/s"], "threshold": [0.1, 0.2]})
     sweep.cells["down"] = sweep.cells["up"].map({"1 Mbit/s": 9, "2 Mbit/s": 8, "4 Mbit/s": 7})
-    keys = swept.keys_of(sweep.cells, ["up", "down", "threshold"])
-    assert swept.zipped(sweep.cells, keys) == {"down": "up"}
-    assert swept.zipped(sweep.cells, keys[1:]) == {}
+    settings = sweep.cells.to_dict("records")
+    assert together(settings, ["up", "down", "threshold"]) == {"down": "up"}
+    assert together(settings, ["down", "threshold"]) == {}

@@ -17,8 +17,9 @@ from ecsim.report.html.charts.heat import heat_map, shades
 from ecsim.report.html.markup import Markup
 from ecsim.report.html.metrics import ACCURACY, CUR, ENERGY, P95_LATENCY, cell_with, column_of
 from ecsim.report.html.section import capitalised, figure, panel
-from ecsim.report.html.swept import Key, Point
+from ecsim.report.html.swept import Point
 from ecsim.report.html.tables import Cell, Column, Row, count, table, text
+from ecsim.report.keys import Key, show, texts
 from ecsim.report.numbers import number, prefix
 from ecsim.report.quantities import Quantity
 
@@ -58,7 +59,7 @@ def _maps(
     if not known:
         return Markup("")
     ends = (min(p.interval.mean for p in known), max(p.interval.mean for p in known))
-    (x_name, columns), (y_name, rows) = swept.texts(across), swept.texts(down)
+    (x_name, columns), (y_name, rows) = texts(across), texts(down)
     names = (swept.fitted(x_name, 300), swept.fitted(y_name, max(27 * len(rows), 100)))
     panels = []
     n_drawn = max(MAX_MARKS // (len(across.values) * len(down.values)), 1)
@@ -87,7 +88,7 @@ def _maps(
 
 def _lines(cells: pd.DataFrame, key: Key, strategies: Sequence[str], metric: Quantity) -> Markup:
     found = swept.points(cells, [key.name], metric)
-    name, shown = swept.texts(key)
+    name, shown = texts(key)
     x = positions(swept.fitted(name, 380), shown)
     title = f"{capitalised(metric.name)} by {key.name}"
     series = [
@@ -122,7 +123,7 @@ def _scatter(
     for index, key in enumerate(free):
         at = key.numbers or tuple(float(i) for i in range(len(key.values)))
         where = dict(zip(key.values, at, strict=True))
-        name, shown = swept.texts(key)
+        name, shown = texts(key)
         x = positions(swept.fitted(name, 310), shown)
         if key.numbers:
             x = linear(swept.fitted(key.name, 240), key.numbers, key.unit)
@@ -149,7 +150,7 @@ def _scatter(
 
 def _is_grid(cells: pd.DataFrame, keys: Sequence[Key]) -> bool:
     n = len(keys[0].values) * len(keys[1].values)
-    pairs = set(zip(*(cells[key.name].map(swept.show) for key in keys), strict=True))
+    pairs = set(zip(*(cells[key.name].map(show) for key in keys), strict=True))
     return len(pairs) >= _FILLED * n and n <= MAX_MARKS
 
 
@@ -204,7 +205,7 @@ def _metric_axis(metric: Quantity, series: Sequence[lines.Series]) -> Axis:
 
 def _means(cells: pd.DataFrame, keys: Sequence[Key], others: Sequence[str]) -> str:
     settings = cells.groupby(
-        [cells["strategy"].astype(str), *(cells[key.name].map(swept.show) for key in keys)]
+        [cells["strategy"].astype(str), *(cells[key.name].map(show) for key in keys)]
     )
     most = int(settings.size().max())
     if most <= 1:

@@ -12,9 +12,8 @@ from ecsim.report.html.metrics import MAIN, cell_with, column_of
 from ecsim.report.html.section import Section, folded, note
 from ecsim.report.html.sections import provenance, warnings
 from ecsim.report.html.sections.effects import effects
-from ecsim.report.html.swept import Key
 from ecsim.report.html.tables import Cell, Column, Row, count, table, text
-from ecsim.report.material import is_seed
+from ecsim.report.keys import Key, is_seed, show, texts, together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,10 +31,11 @@ def of_sweep(sweep: Sweep) -> list[Section]:
     first: dict[str, Any] = next((run.manifest for run in sweep.runs.values()), {})
     shared = {key: first[key] for key in provenance.SHARED if key in first}
     keys = swept.keys_of(cells, sweep.keys)
-    together = swept.zipped(cells, [key for key in keys if len(key.values) > 1])
-    free = [key for key in keys if not is_seed(key.name) and key.name not in together]
+    varied = [key.name for key in keys if len(key.values) > 1 and not is_seed(key.name)]
+    same = together(cells[varied].to_dict("records"), varied)
+    free = [key for key in keys if not is_seed(key.name) and key.name not in same]
     found = [
-        Section("summary", "Summary", _summary(cells, keys, together, failures)),
+        Section("summary", "Summary", _summary(cells, keys, same, failures)),
         warnings.section([*_warnings(cells, failures), *warnings.of_manifest(first)]),
     ]
     if len(cells):
@@ -53,19 +53,19 @@ def of_sweep(sweep: Sweep) -> list[Section]:
 def _summary(
     cells: pd.DataFrame,
     keys: Sequence[Key],
-    together: Mapping[str, str],
+    same: Mapping[str, str],
     failures: Sequence[Mapping[str, Any]],
 ) -> Markup:
     n = cells["cell"].nunique() if len(cells) else 0
     said = f"{n} cells finished, {len(failures)} failed."
     rows: list[Row] = []
     for key in keys:
-        name, shown = swept.texts(key)
+        name, shown = texts(key)
         if len(shown) > 12:
             shown = [*shown[:5], "…", shown[-1]]
         role = "replicates" if is_seed(key.name) else "varied"
-        if key.name in together:
-            role = f"together with {together[key.name]}"
+        if key.name in same:
+            role = f"together with {same[key.name]}"
         rows.append([name, role, count(len(key.values)), ", ".join(shown)])
     columns = (text("key"), text("role"), Column("values"), text("which"))
     parts = [note(said), table("What was varied", columns, rows)]
@@ -111,15 +111,15 @@ def _warnings(cells: pd.DataFrame, failures: Sequence[Mapping[str, Any]]) -> lis
 def _cells(cells: pd.DataFrame, keys: Sequence[Key]) -> Markup:
     shown = [metric for metric in MAIN if metric.path in cells.columns]
     columns = [text("cell"), text("strategy")]
-    columns += [Column(swept.texts(key)[0], is_number=key.numbers is not None) for key in keys]
+    columns += [Column(texts(key)[0], is_number=key.numbers is not None) for key in keys]
     columns += [column_of(metric) for metric in shown]
-    short = {key.name: dict(zip(key.values, swept.texts(key)[1], strict=True)) for key in keys}
+    short = {key.name: dict(zip(key.values, texts(key)[1], strict=True)) for key in keys}
     orders = {key.name: dict(zip(key.values, key.numbers or (), strict=False)) for key in keys}
     rows: list[Row] = []
     for row, is_stable in zip(cells.to_dict("records"), swept.is_stable(cells), strict=True):
         line: list[Cell | str] = [str(row["cell"])[:12], str(row["strategy"])]
         for name, of in short.items():
-            said = swept.show(row[name])
+            said = show(row[name])
             line.append(Cell(of[said], orders[name].get(said), said))
         for metric in shown:
             if metric.is_latency and not is_stable:
@@ -136,7 +136,7 @@ def _failures(failures: Sequence[Mapping[str, Any]]) -> Markup:
     for failure in failures[:MAX_TRACEBACKS]:
         about = {key: of for key, of in failure.items() if key not in ("traceback", "values")}
         about |= failure.get("values") or {}
-        facts = [(tag("dt", str(key)), tag("dd", swept.show(of))) for key, of in about.items()]
+        facts = [(tag("dt", str(key)), tag("dd", show(of))) for key, of in about.items()]
         cell = str(failure.get("cell", failure.get("id", "cell")))[:12]
         trace = str(failure.get("traceback", ""))
         pre = tag("div", tag("pre", tag("code", trace)), class_="scroll", role="group",
