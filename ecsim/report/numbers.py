@@ -43,15 +43,15 @@ def brief(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def prefix(largest: float) -> tuple[float, str]:
+def prefix(largest: float, unit: str = "") -> tuple[float, str]:
     """Give the size and sign of the SI prefix that shows a value with one to three digits.
 
-    >>> prefix(0.025), prefix(2500.0), prefix(0.0)
-    ((0.001, 'm'), (1000.0, 'k'), (1.0, ''))
+    >>> prefix(0.025), prefix(2500.0), prefix(2500.0, "s"), prefix(0.0)
+    ((0.001, 'm'), (1000.0, 'k'), (1.0, ''), (1.0, ''))
     """
     size = abs(largest)
-    if size == 0 or not math.isfinite(size):
-        return 1.0, ""
+    if size == 0 or not math.isfinite(size) or (unit == "s" and size > 1):
+        return 1.0, ""  # nobody reads kiloseconds
     return next((entry for entry in _PREFIXES if size >= 0.9995 * entry[0]), (1e-12, "p"))
 
 
@@ -63,7 +63,7 @@ def with_unit(value: Any, unit: str) -> str:
     """
     if _is_nothing(value) or not unit:
         return number(value)
-    size, sign = prefix(value)
+    size, sign = prefix(value, unit)
     return f"{number(value / size)} {sign}{unit}"
 
 

@@ -62,7 +62,9 @@ class Quantity:
             return 100.0, "%"
         if not self.unit:
             return 1.0, ""
-        return _scale(values, self.unit)
+        largest = max((abs(value) for value in values if value == value), default=0.0)
+        size, sign = prefix(largest, self.unit)
+        return 1.0 / size, sign + self.unit
 
     def label(self, unit: str) -> str:
         """Give the axis label or table head for values in a unit."""
@@ -121,24 +123,6 @@ def quantity(metric: str, name: str = "") -> Quantity:
         is_share,
         group.startswith(_MORE_IS_BETTER[:2]) or metric in _MORE_IS_BETTER,
     )
-
-
-def prefixed(value: float, unit: str) -> str:
-    """Write a value with three significant digits and the prefix that shows it between 1 and 1000.
-
-    >>> prefixed(0.0211, "s"), prefixed(1.37e-6, "J"), prefixed(0.0, "s")
-    ('21.1 ms', '1.37 µJ', '0 s')
-    """
-    factor, shown = _scale([value], unit)
-    return f"{value * factor:.3g} {shown}"
-
-
-def _scale(values: Iterable[float], unit: str) -> tuple[float, str]:
-    largest = max((abs(value) for value in values if value == value), default=0.0)
-    size, sign = prefix(largest)
-    if unit == "s" and size > 1.0:  # nobody reads kiloseconds
-        size, sign = 1.0, ""
-    return 1.0 / size, sign + unit
 
 
 def _in_words(metric: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ecsim.core.errors import UserError
 from ecsim.records.store import Run
 from ecsim.records.tables import STAGES
-from ecsim.report.quantities import prefixed
+from ecsim.report.numbers import with_unit
 from ecsim.scenario.messages import did_you_mean
 
 _ON_THE_WAY = ("end", "edge", "up", "cloud", "down")
@@ -93,12 +93,12 @@ def _stages(row: dict[Any, Any]) -> list[str]:
     for stage in _ON_THE_WAY:
         wait_s, service_s = row[f"{stage}_wait_s"], row[f"{stage}_service_s"]
         if wait_s or service_s:
-            waited = f"waited {prefixed(wait_s, 's')} for" if wait_s else "did not wait for"
-            lines.append(f"It {waited} {_PLACES[stage]} and held it {prefixed(service_s, 's')}.")
+            waited = f"waited {with_unit(wait_s, 's')} for" if wait_s else "did not wait for"
+            lines.append(f"It {waited} {_PLACES[stage]} and held it {with_unit(service_s, 's')}.")
     if row["propagation_s"]:
-        lines.append(f"Propagation took {prefixed(row['propagation_s'], 's')}.")
+        lines.append(f"Propagation took {with_unit(row['propagation_s'], 's')}.")
     if row["up_bytes"] or row["down_bytes"]:
-        up, down = prefixed(row["up_bytes"], "B"), prefixed(row["down_bytes"], "B")
+        up, down = with_unit(row["up_bytes"], "B"), with_unit(row["down_bytes"], "B")
         lines.append(f"Sent: {up} towards the cloud, {down} towards the device.")
     return lines
 
@@ -117,9 +117,9 @@ def _spans(run: Run, row: dict[Any, Any]) -> list[str]:
     for span in mine.sort_values("t_start_s", kind="stable").to_dict("records"):
         what = _VERBS.get((str(span["what"]), str(span["kind"])), f"{span['what']} {span['kind']}")
         since = span["t_start_s"] - row["t_arrive_s"]
-        took = prefixed(span["t_end_s"] - span["t_start_s"], "s")
+        took = with_unit(span["t_end_s"] - span["t_start_s"], "s")
         at = f"{span['place']} {span['component']}".strip()
-        lines.append(f"after {prefixed(since, 's'):>8}  {what} {took} at {at}")
+        lines.append(f"after {with_unit(since, 's'):>8}  {what} {took} at {at}")
     return lines
 
 
@@ -133,7 +133,7 @@ def _ending(run: Run, row: dict[Any, Any]) -> str:
     fell_back = row["uploaded"] and row["route"] != "cloud"
     text = f"Answered {row['predicted']} by {by}"
     text += " (the cloud was asked, its answer not used)" if fell_back else ""
-    text += f", {right}; latency {prefixed(row['latency_s'], 's')}"
+    text += f", {right}; latency {with_unit(row['latency_s'], 's')}"
     if deadline:
         text += f", deadline {deadline} {'met' if bool(row['deadline_met']) else 'missed'}"
     if status == "late":
@@ -143,6 +143,6 @@ def _ending(run: Run, row: dict[Any, Any]) -> str:
 
 def _energy(row: dict[Any, Any]) -> str:
     parts = {stage: row[f"{stage}_j"] for stage in STAGES} | {"abandoned work": row["wasted_j"]}
-    spent = [f"{name} {prefixed(j, 'J')}" for name, j in parts.items() if j]
+    spent = [f"{name} {with_unit(j, 'J')}" for name, j in parts.items() if j]
     of_it = f" ({', '.join(spent)})" if len(spent) > 1 else ""
-    return f"Marginal energy {prefixed(row['energy_j'], 'J')}{of_it}."
+    return f"Marginal energy {with_unit(row['energy_j'], 'J')}{of_it}."

@@ -54,7 +54,7 @@ def test_without_spans_the_row_is_told(run):
     assert numbers(text, "latency ")[0] == pytest.approx(row["latency_s"], rel=0.01)
     assert numbers(text, "energy ")[0] == pytest.approx(row["energy_j"], rel=0.01)
     assert sum(numbers(text, "(?:cloud|up|down) ")) == pytest.approx(row["energy_j"], rel=0.01)
-    assert "its own model was not asked" in text and "60 kB towards the cloud" in text
+    assert "its own model was not asked" in text and "60.0 kB towards the cloud" in text
     assert f"at {row['device']} at {row['t_arrive_s']:.6f} s" in text
 
 

@@ -45,7 +45,7 @@ def linear(
     highest = high if high is not None else max(known, default=1.0)
     if highest <= lowest:
         highest = lowest + (abs(lowest) or 1.0)
-    size, sign = prefix(max(abs(lowest), abs(highest))) if unit else (1.0, "")
+    size, sign = prefix(max(abs(lowest), abs(highest)), unit) if unit else (1.0, "")
     step = _step(highest - lowest, n)
     first, last = math.floor(lowest / step + 1e-9), math.ceil(highest / step - 1e-9)
     if low is not None:
@@ -68,7 +68,7 @@ def logarithmic(label: str, values: Iterable[float], unit: str = "") -> Axis:
     every = 1 + (last - first) // 7
     ticks = []
     for i in range(first, last + 1, every):
-        size, sign = prefix(10.0**i) if unit else (1.0, "")
+        size, sign = prefix(10.0**i, unit) if unit else (1.0, "")
         ticks.append((10.0**i, f"{round(10.0**i / size, 12):g} {sign}{unit}".strip()))
     return Axis(label, 10.0**first, 10.0**last, tuple(ticks), is_log=True)
 
