@@ -9,9 +9,8 @@ a queue of open reservations in each server would cost every hop of every task i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isclose
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ecsim.core.errors import ConservationError
 
@@ -135,8 +134,7 @@ def read_meters(world: World) -> Reading:
     return reading
 
 
-@dataclass(frozen=True, slots=True)
-class MeterRow:
+class MeterRow(NamedTuple):
     """Seconds and joules that a component spent in one state within the window.
 
     `marginal_j` is what tasks, trainings and other tenants were charged for; the rest of `joules`

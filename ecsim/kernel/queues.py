@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -150,8 +150,7 @@ def _reservation(operation: Operation) -> tuple[Part | None, float, float]:
     return None, 0.0, 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class QueueRow:
+class QueueRow(NamedTuple):
     """What a queue did in the window.
 
     Attributes
@@ -172,8 +171,8 @@ class QueueRow:
     mean_wait_s: float | None
     max_wait_s: float
     mean_waiting: float
-    joined_s: tuple[float, ...]
-    backlog_s: tuple[float, ...]
+    joined_s: FloatArray
+    backlog_s: FloatArray
     slice_s: float
 
 
@@ -261,7 +260,7 @@ class QueueWindow:
         if self._slices is None:
             brought_s, left_s = (np.array(column) for column in zip(*self._cuts, strict=True))
             self._slices = (np.diff(brought_s, axis=0) / n_servers).T, left_s[1:].T
-        joined_s, backlog_s = (column.tolist() for column in self._slices)  # (queues, slices)
+        joined_s, backlog_s = map(np.ascontiguousarray, self._slices)  # (queues, slices)
         rows = []
         for i, queue in enumerate(self.queues):
             n_before, wait_before, waited_before, served_before = self._at_start[i]
@@ -276,8 +275,8 @@ class QueueWindow:
                     mean_wait_s=max(0.0, wait_s / n_jobs) if n_jobs else None,
                     max_wait_s=self._longest_s[i],
                     mean_waiting=max(0.0, (waited_after - waited_before) / length_s),
-                    joined_s=tuple(joined_s[i]),
-                    backlog_s=tuple(backlog_s[i]),
+                    joined_s=joined_s[i],
+                    backlog_s=backlog_s[i],
                     slice_s=length_s / max(1, len(joined_s[i])),
                 )
             )

@@ -23,6 +23,11 @@ from ecsim.records.tables import ANSWERED, STAGES, STATUSES, TABLES, TASKS, WATC
 
 _N_ANSWERED = len(ANSWERED)  # the statuses with an answer come first, see `STATUSES`
 _SMALL = {table.name: table for table in TABLES if table is not TASKS}
+_NAMES = {name: frozenset(table.names) for name, table in _SMALL.items()}
+_NEEDED = {
+    name: frozenset(column.name for column in table.columns if not column.nullable)
+    for name, table in _SMALL.items()
+}
 _WATCHED = {table.name: table for table in WATCHED}
 
 _DERIVED = ("latency_s", "correct", "deadline_met", "energy_j")
@@ -110,13 +115,14 @@ class Recorder:
         ------
         ValueError : a column is unknown or missing.
         """
-        declared = _SMALL[table]
-        unknown = sorted(set(values) - set(declared.names))
-        missing = [
-            c.name for c in declared.columns if not c.nullable and values.get(c.name) is None
-        ]
-        if unknown or missing:
-            raise ValueError(f"table {table}: unknown columns {unknown}, missing columns {missing}")
+        names, needed = _NAMES[table], _NEEDED[table]
+        if not needed <= values.keys() <= names or None in values.values():
+            unknown = sorted(values.keys() - names)
+            missing = sorted(name for name in needed if values.get(name) is None)
+            if unknown or missing:
+                raise ValueError(
+                    f"table {table}: unknown columns {unknown}, missing columns {missing}"
+                )
         self._small[table].append(values)
 
     def add_columns(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:

@@ -78,7 +78,6 @@ class Watch:
     def write(self, recorder: Recorder, label: str) -> None:
         """Hand the queues, and the series where there is one, to the recorder."""
         for row in self._window.rows():
-            joined_s, backlog_s = np.array(row.joined_s), np.array(row.backlog_s)
             recorder.add(
                 "queues",
                 strategy=label,
@@ -86,13 +85,13 @@ class Watch:
                 component=row.queue.component,
                 n_servers=row.queue.n_servers,
                 n_jobs=row.n_jobs,
-                offered_load=offered_load(joined_s, row.slice_s),
+                offered_load=offered_load(row.joined_s, row.slice_s),
                 utilisation=row.utilisation,
                 mean_wait_s=row.mean_wait_s,
                 max_wait_s=row.max_wait_s,
                 mean_waiting=row.mean_waiting,
-                backlog_s=row.backlog_s[-1],
-                unstable_because=unstable_because(joined_s, backlog_s, row.slice_s),
+                backlog_s=float(row.backlog_s[-1]),
+                unstable_because=unstable_because(row.joined_s, row.backlog_s, row.slice_s),
             )
         if self._series is not None:
             self._series.write(recorder, label)
