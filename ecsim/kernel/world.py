@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import simpy
 from simpy.core import EmptySchedule, StopSimulation
 
-from ecsim.kernel.flow import START, Flow
+from ecsim.kernel.flow import Flow
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.meter import Meter, Reading, read_meters
 from ecsim.kernel.operations import Operation, Timers
@@ -103,7 +103,20 @@ class World(simpy.Environment):
         flow._on_done = on_done
         flow._operation = None
         flow._waiter = None
-        flow.wake(START)
+        # `Flow.wake`, flat
+        try:
+            following = generator.send(None)
+        except StopIteration as stop:
+            flow._finish(stop.value)
+            return flow
+        except Exception as error:
+            flow._fail(error)
+            return flow
+        flow._operation = following
+        try:
+            following.start(flow)
+        except Exception as error:
+            flow._refused(following, error)
         return flow
 
     def feed(

@@ -264,7 +264,7 @@ class Arm:
 
     def _arrive(self, task: Task) -> Flow:
         self._rows.n_arrived += 1
-        self._open[task.id] = account = Account()
+        self._open[task[0]] = account = Account()
         serving = self._strategy.serve(task, self._context)
         return self._world.spawn(serving, account, self._on_done, task)
 
@@ -288,25 +288,28 @@ class Arm:
 
     def _answered(self, flow: Flow) -> None:
         """Write the row of a task whose generator has returned, or was ended by a `FlowError`."""
-        task_id: int = flow.item.id
+        task_id: int = flow.item[0]  # by its place, as here and below: a name takes longer
         account = self._open.pop(task_id)
         if self._has_mortals:
             self._mortals.forget(flow.item)
         answer = flow.value
         source = None
-        if answer.__class__ is Answer and answer.by.__class__ is Prediction:
-            source = self._sources.get((answer.at, answer.by.model.key))
+        if answer.__class__ is Answer:
+            label, at, by = answer
+            # the label is nearly always the prediction's own, which saves a search
+            if by.__class__ is Prediction and label == by.label:
+                source = self._sources.get((at, by.model.key))
         elif isinstance(answer, FlowError):
             is_dead = isinstance(answer, Down) and answer.node == flow.item.device
             self._end(task_id, account, "died" if is_dead else "dropped")
             return
-        # the label is nearly always the prediction's own, which saves a search
-        if source is None or answer.label != answer.by.label:
+        if source is None:
             source = self._checked_source(answer)
+            label = answer.label
         if self._tracing is not None:
             status = "late" if self._world._now >= self._horizon_s else "answered"
             self._tracing.end(account, status, self._world._now)
-        self._rows.write(task_id, self._world._now, account, 0, source, answer.label)
+        self._rows.write(task_id, self._world._now, account, 0, source, label)
 
     def _checked_source(self, answer: object) -> int:
         """Give what the answer comes from; refuse one that no model on the node can have given."""

@@ -1,8 +1,10 @@
 """The rows of an arm's tasks: raw numbers when a task ends, columns when there are many.
 
-A task that ends is packed as its number, what came out, and the cells of its account. Everything
-else follows and is worked out for thousands of rows at once: what arrived, from the blocks of the
-stream; what the device's version knew then, from the order of arrivals and deployments.
+A task that ends adds the cells of its account, its number and what came out to a list of numbers,
+which is packed for a few tasks at once: cheaper than one by one, and a longer list would not stay
+in the cache of the processor. Everything else follows and is worked out for thousands of rows at
+once: what arrived, from the blocks of the stream; what the device's version knew then, from the
+order of arrivals and deployments.
 """
 
 from __future__ import annotations
@@ -36,15 +38,12 @@ from ecsim.streams.blocks import TaskBlock
 _CHUNK = 8_192  # rows that are worked out at once
 _ID_BITS = 40  # of a task's number; above them stands a seat
 _N_CELLS = ENTROPY + 1
-_ROW = struct.Struct(f"@qd{_N_CELLS}diii0q")
-_ROW_BYTES, _PACK_INTO = _ROW.size, _ROW.pack_into
-_DTYPE = np.dtype(
-    [
-        ("task_id", "q"), ("now_s", "d"), ("cells", "d", _N_CELLS), ("status", "i"),
-        ("source", "i"), ("predicted", "i"),
-    ],
-    align=True,
-)  # fmt: skip
+_TASK_ID, _NOW_S, _STATUS, _SOURCE, _PREDICTED = range(_N_CELLS, _N_CELLS + 5)
+_WIDTH = _N_CELLS + 5  # of a row; whole numbers are exact in it below 2 ** 53
+_FEW = 16  # rows that are packed at once: their numbers still lie in the processor's cache
+_FULL = _WIDTH * _FEW
+_CHUNK_BYTES = 8 * _WIDTH * _CHUNK
+_PACK = struct.Struct(f"{_FULL}d").pack
 _CELLS = {
     "propagation_s": PROPAGATION,
     "wasted_j": WASTED_J,
@@ -92,8 +91,8 @@ class TaskRows:
         self._recorder = recorder
         self._label = label
         self._open = open_accounts
-        self._buffer = bytearray(_ROW_BYTES * _CHUNK)
-        self._n = 0
+        self._row_after_row: list[float] = []
+        self._packed = bytearray()
         self._blocks: list[TaskBlock] = []
         self._sources: list[Source | None] = [None]
         self.n_arrived = 0
@@ -137,21 +136,27 @@ class TaskRows:
         self, task_id: int, now_s: float, account: Account, status: int, source: int, predicted: int
     ) -> None:
         """Store a task that ends; with an answer, it turns out at the end whether it was late."""
-        n = self._n
-        _PACK_INTO(
-            self._buffer, n * _ROW_BYTES, task_id, now_s, *account.cells, status, source, predicted
-        )
+        numbers = self._row_after_row
+        numbers += account.cells
+        numbers += (task_id, now_s, status, source, predicted)
         account.is_closed = True
-        self._n = n = n + 1
-        if n == _CHUNK:
-            self.flush()
+        if len(numbers) == _FULL:
+            self._packed += _PACK(*numbers)
+            numbers.clear()
+            if len(self._packed) >= _CHUNK_BYTES:
+                self.flush()
 
     def flush(self) -> None:
         """Hand the rows to the recorder."""
-        if not self._n:
+        numbers = self._row_after_row
+        packed = self._packed + struct.pack(f"{len(numbers)}d", *numbers)
+        numbers.clear()
+        self._packed.clear()
+        if not packed:
             return
-        rows = np.frombuffer(self._buffer, _DTYPE, self._n)
-        cells, ids = rows["cells"].T.copy(), rows["task_id"]
+        cells = np.frombuffer(packed).reshape(-1, _WIDTH).T.copy()
+        now_s, ids = cells[_NOW_S], cells[_TASK_ID].astype(np.int64)
+        status, source = cells[_STATUS].astype(np.int32), cells[_SOURCE].astype(np.int32)
         drawn = ids - self._blocks[0].first_id
 
         def column(name: str) -> Any:
@@ -159,8 +164,7 @@ class TaskRows:
 
         seat, phase, sample = column("seat"), column("phase"), column("sample_id")
         labels = self._labels[sample]
-        status, source = rows["status"].copy(), rows["source"]
-        status[(status == _ANSWERED) & (rows["now_s"] >= self._system.horizon_s)] = _LATE
+        status[(status == _ANSWERED) & (now_s >= self._system.horizon_s)] = _LATE
         uploaded = cells[MARKED] != 0.0
         self._count(seat, phase, uploaded)
         columns: dict[str, Any] = {name: cells[which] for name, which in _CELLS.items()}
@@ -173,16 +177,16 @@ class TaskRows:
             "sample_id": sample,
             "status": status,
             "t_arrive_s": column("t_arrive_s"),
-            "t_answer_s": rows["now_s"],
+            "t_answer_s": now_s,
             "route": source,
             "uploaded": uploaded,
             "label": labels,
-            "predicted": rows["predicted"],
+            "predicted": cells[_PREDICTED].astype(np.int32),
             "seen": np.array(self._knows)[self._serving(seat, ids), labels],
             "new_in_phase": self._is_new[phase, labels],
             "model_version": self._of_source(lambda model: model.version, -1)[source],
             "model_key": source,
-            "deadline_s": np.full(self._n, self._deadline_s),
+            "deadline_s": np.full(len(ids), self._deadline_s),
         }
         texts: dict[str, Sequence[str]] = {
             "device": self._system.devices,
@@ -190,7 +194,6 @@ class TaskRows:
             "model_key": ["" if known is None else known[1].key for known in self._sources],
         }
         self._recorder.task_block(self._label, columns, texts)
-        self._n = 0
         oldest = next(iter(self._open), self.n_arrived)
         while len(self._blocks) > 1 and self._blocks[1].first_id <= oldest:
             del self._blocks[0]
