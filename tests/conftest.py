@@ -1,6 +1,7 @@
 """Shared by all tests: one thread per process, a private cache, and a world without training."""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -21,6 +22,14 @@ def private_cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     os.environ["ECSIM_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible():
+    """Let processes that tests start hear Ctrl-C, whatever started the tests has done to it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
