@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from ecsim.core.errors import UserError
 from ecsim.experiment.worlds import Group, gather, is_same_world, latency_differences
+from ecsim.records import shown
 from ecsim.records.metrics import MAIN_METRICS, METRICS, metric
 from ecsim.records.opening import Result
 from ecsim.records.store import ROOT, Run
@@ -82,9 +82,15 @@ class Comparison:
         return json.dumps(about, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
     def _repr_html_(self) -> str:
-        shown = ["metric", "a", "b", "n", "difference", "low", "high", "p_holm", "finding"]
-        table: str = self.table[shown].to_html(index=False, float_format="{:.4g}".format)
-        return "".join(f"<p>{escape(note)}</p>" for note in self.notes) + table
+        heads = ("metric", "a", "b", "n", "a - b", "low", "high", "p (Holm)", "finding")
+        rows = [
+            (shown.named(row["metric"]), row["a"], row["b"], row["n"],
+             *(shown.number(row[name], row["metric"]) for name in ("difference", "low", "high")),
+             row["p_holm"], row["finding"])
+            for row in self.rows
+        ]  # fmt: skip
+        title = f"Differences a - b with {100 * self.level:g} % intervals"
+        return shown.table(title, heads, rows, *self.notes)
 
 
 def compare(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ecsim
+from ecsim.records import shown
 from ecsim.records.store import FORMAT
 from ecsim.scenario.claims import Claim
 from ecsim.statistics.verdict import Judgement, Verdict
@@ -185,8 +186,9 @@ class Verdicts:
             part.write_text(self.to_json(), encoding="utf-8")
 
     def _repr_html_(self) -> str:
-        table: str = self.table[list(_COLUMNS)].to_html(index=False, float_format="{:.4g}".format)
-        return table
+        rows = [[getattr(row, name) for name in _COLUMNS] for row in self.rows]
+        note = f"{100 * self.level:g} % intervals; effects in the SI unit of the metric."
+        return shown.table(self.name, _COLUMNS, rows, note)
 
 
 def _strict(row: Mapping[str, Any]) -> dict[str, Any]:

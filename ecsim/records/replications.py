@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecsim.core.errors import StoreError
+from ecsim.records import shown
 from ecsim.records.metrics import METRICS, metric
 from ecsim.records.store import FORMAT, Run
 
@@ -68,11 +69,22 @@ class Replications:
         return frame
 
     def _repr_html_(self) -> str:
-        frame = self.intervals
-        shown = frame[frame["metric"].isin(["accuracy", "cur", "latency_s.mean"])]
+        found = {(row["strategy"], row["metric"]): row for row in self.manifest["intervals"]}
+        rows = []
+        for label in dict.fromkeys(strategy for strategy, _ in found):
+            stable = found[label, "stable"]["mean"]
+            cells = [_with_half(found[label, path], path, stable) for path in shown.IN_NOTEBOOKS]
+            rows.append((label, *cells))
         title = f"{self.path.name}: {len(self.manifest['runs'])} replicates"
-        table: str = shown.to_html(index=False, float_format="{:.4g}".format)
-        return f"<p><b>{escape(title)}</b></p>{table}"
+        heads = ("strategy", *map(shown.named, shown.IN_NOTEBOOKS))
+        return shown.table(title, heads, rows, "± is half a 95 % interval (Student's t).")
+
+
+def _with_half(row: Mapping[str, Any], path: str, stable: float | None) -> str:
+    text = shown.result(row["mean"], path, stable)
+    if row["high"] is None or text in ("-", "unstable"):
+        return text
+    return f"{text} ± {shown.number(row['high'] - row['mean'], path, '{:.2g}')}"
 
 
 def read_replications(folder: str | Path) -> Replications:

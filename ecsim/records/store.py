@@ -21,13 +21,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ecsim.core.errors import StoreError
-from ecsim.records.metrics import Summary, to_json
+from ecsim.records import shown
+from ecsim.records.metrics import Summary, metric, to_json
 from ecsim.records.tables import (
     BATTERIES,
     ENERGY,
@@ -241,21 +241,13 @@ class Run:
         return read_frame(self.path / f"{table.name}.parquet", table)
 
     def _repr_html_(self) -> str:
-        head = ("strategy", "n", "accuracy", "CUR", "latency mean (ms)", "energy per task (mJ)")
-        rows = [
-            (
-                escape(label),
-                str(of["n"]),
-                _text(of["accuracy"]),
-                _text(of["cur"]),
-                _text(of["latency_s"]["mean"], 1e3) if of.get("stable", True) else "unstable",
-                _text(of["energy_per_task_j"]["total"], 1e3),
-            )
-            for label, of in self.summary.items()
-        ]
-        lines = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>"]
-        lines += [f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows]
-        return f"<p><b>{escape(self.path.name)}</b></p><table>{''.join(lines)}</table>"
+        heads = ("strategy", "n", *map(shown.named, shown.IN_NOTEBOOKS))
+        rows = []
+        for label, of in self.summary.items():
+            values = {path: metric(self.summary, label, path) for path in shown.IN_NOTEBOOKS}
+            cells = [shown.result(value, path, of.get("stable")) for path, value in values.items()]
+            rows.append((label, of["n"], *cells))
+        return shown.table(self.path.name, heads, rows)
 
 
 def load(name: str | Path, root: str | Path = ROOT) -> Run:
@@ -341,7 +333,3 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def _text(value: float | None, scale: float = 1.0) -> str:
-    return "-" if value is None else f"{value * scale:.3f}"

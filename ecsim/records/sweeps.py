@@ -17,11 +17,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecsim.core.errors import StoreError
+from ecsim.records import shown
 from ecsim.records.metrics import METRICS, metric
 from ecsim.records.store import Run
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "sweep.json"
-_SHOWN = ("accuracy", "cur", "latency_s.mean", "energy_per_task_j.total")
+_MOST_ROWS = 20  # in a notebook
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,16 @@ class Sweep:
         return frame
 
     def _repr_html_(self) -> str:
-        n, n_done = len(self.planned), len(self.runs)
-        head = f"{n_done} of {n} cells done, {len(self.failures)} failed"
-        table = self.cells[["cell", *self.keys, "strategy", *_SHOWN]]
-        html = table.head(20).to_html(index=False, float_format="{:.4g}".format)
-        return f"<p><b>{escape(self.path.name)}</b>: {head}</p>{html}"
+        head = f"{len(self.runs)} of {len(self.planned)} cells done, {len(self.failures)} failed"
+        heads = ("cell", *self.keys, "strategy", *map(shown.named, shown.IN_NOTEBOOKS))
+        rows = [
+            (*(row[name] for name in ("cell", *self.keys, "strategy")),
+             *(shown.result(row[path], path, row["stable"]) for path in shown.IN_NOTEBOOKS))
+            for row in self.cells.head(_MOST_ROWS).to_dict("records")
+        ]  # fmt: skip
+        left = len(self.cells) - len(rows)
+        more = (f"{left} more rows are in `cells`.",) if left else ()
+        return shown.table(f"{self.path.name}: {head}", heads, rows, *more)
 
 
 def read_sweep(folder: str | Path) -> Sweep:

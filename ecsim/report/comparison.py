@@ -9,7 +9,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from ecsim.records.metrics import MAIN_METRICS, MEANINGS
+from ecsim.records.metrics import MAIN_METRICS
+from ecsim.records.shown import named, number
 
 
 def replications(manifest: Mapping[str, Any]) -> Table:
@@ -72,18 +73,6 @@ def verdicts(rows: Sequence[Mapping[str, Any]], level: float) -> Table:
     return table
 
 
-def named(metric: str) -> str:
-    """Write a metric with the unit it is shown in."""
-    return f"{metric} ({_unit(metric)[0]})" if _unit(metric)[0] else metric
-
-
-def number(value: float | None, metric: str) -> str:
-    """Write a value of a metric with four significant digits; `-` where there is none."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    return f"{value * _unit(metric)[1]:.4g}"
-
-
 def plain(value: float, form: str = "{:.3g}") -> str:
     """Write a number; `-` where there is none."""
     return form.format(value) if math.isfinite(value) else "-"
@@ -91,16 +80,6 @@ def plain(value: float, form: str = "{:.3g}") -> str:
 
 def _p(value: float) -> str:
     return "< .001" if value < 0.001 else plain(value, "{:.3f}").removeprefix("0")
-
-
-def _unit(metric: str) -> tuple[str, float]:
-    unit = MEANINGS[metric][0]
-    if unit == "s":
-        return "ms", 1e3
-    if unit == "J":
-        return "mJ", 1e3
-    is_share = metric.partition("_")[0].partition(".")[0] in ("accuracy", "cur", "probe")
-    return ("%", 100.0) if is_share and not unit else (unit, 1.0)
 
 
 def _table(title: str) -> Table:

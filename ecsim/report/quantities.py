@@ -8,10 +8,10 @@ from typing import Any
 
 from ecsim.core.errors import UserError
 from ecsim.records.metrics import MEANINGS
+from ecsim.records.shown import is_share, unit_of
 from ecsim.report.numbers import NONE, number, percent, prefix, with_unit
 from ecsim.scenario.messages import did_you_mean
 
-_SHARES = ("accuracy", "cur", "probe_accuracy", "deadline_miss_ratio")
 _MORE_IS_BETTER = ("accuracy", "probe_accuracy", "n_answered", "status.answered", "stable")
 _NAMES = {
     "accuracy": "stream accuracy",
@@ -31,7 +31,6 @@ _NAMES = {
     "deadline_miss_ratio": "missed deadlines",
 }
 _UNITS = ("s", "j", "bytes")
-_COLUMNS = {"s": (1e3, "ms"), "J": (1e3, "mJ"), "B": (1e-3, "kB")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,9 @@ class Quantity:
         return f"{self.name} ({unit})" if unit else self.name
 
     @property
-    def column(self) -> tuple[float, str]:
-        """Factor and unit of a column that is the same in every table: ``(1e3, "ms")``."""
-        return (100.0, "%") if self.is_share else _COLUMNS.get(self.unit, (1.0, self.unit))
+    def column(self) -> tuple[str, float]:
+        """Unit of a column that is the same in every table, and the factor to it."""
+        return ("%", 100.0) if self.is_share else unit_of(self.path)
 
     @property
     def meaning(self) -> str:
@@ -94,7 +93,7 @@ class Quantity:
 
     def number(self, value: float | None) -> str:
         """Write a value in the unit of its column, without the unit."""
-        return percent(value) if self.is_share else number(value, self.column[0])
+        return percent(value) if self.is_share else number(value, self.column[1])
 
     def text(self, value: float | None) -> str:
         """Write a value with the unit that suits it."""
@@ -115,12 +114,11 @@ def quantity(metric: str, name: str = "") -> Quantity:
         hint = did_you_mean(metric, MEANINGS) or f"; there are: {', '.join(MEANINGS)}"
         raise UserError(f"unknown metric {metric!r}{hint}")
     group = metric.partition(".")[0]
-    is_share = group.startswith(_SHARES)
     return Quantity(
         metric,
         name or _NAMES.get(metric) or _in_words(metric),
         MEANINGS[metric][0],
-        is_share,
+        is_share(metric),
         group.startswith(_MORE_IS_BETTER[:2]) or metric in _MORE_IS_BETTER,
     )
 

@@ -49,7 +49,9 @@ def test_replicates_are_ordinary_runs_with_other_seeds(scenario, tmp_path):
     values = [run.summary["ecc_snn"]["latency_s"]["mean"] for run in found.runs]
     low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     assert (row["low"], row["high"], row["n"]) == pytest.approx((low, high, 3))
-    assert "3 replicates" in found._repr_html_()
+    html = found._repr_html_()
+    assert "3 replicates" in html
+    assert f"<td>{1e3 * np.mean(values):.4g} ± {1e3 * (high - low) / 2:.2g}</td>" in html
 
 
 def test_finished_replicates_are_not_run_again_and_max_continues(scenario, tmp_path):

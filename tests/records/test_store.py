@@ -229,6 +229,11 @@ def test_html_is_escaped_and_lists_the_strategies(tmp_path, make_run):
     assert "a &lt;b&gt; &amp; [c]" in html
     assert "<td>δ=0.3 &lt;b&gt;</td>" in html
     assert html.count("<tr>") == 1 + len(run.summary)
+    assert "<th>latency_s.mean (ms)</th>" in html and "<th>accuracy (%)</th>" in html
+    of = next(iter(run.summary.values()))
+    assert f"<td>{100 * of['accuracy']:.4g}</td>" in html
+    of["stable"] = False
+    assert "<td>unstable</td>" in run._repr_html_()
 
 
 def test_figures_are_found_by_name(tmp_path, make_run):

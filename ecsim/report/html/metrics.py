@@ -56,12 +56,12 @@ MAIN = (ACCURACY, CUR, MEAN_LATENCY, P95_LATENCY, ENERGY)
 
 def column_of(metric: Quantity) -> Column:
     """Give the column of a table that holds a metric."""
-    return Column(metric.name, metric.column[1], meaning=metric.meaning)
+    return Column(metric.name, metric.column[0], meaning=metric.meaning)
 
 
 def cell_with(metric: Quantity, of: float | None) -> Cell:
     """Give the cell of a value in its column."""
-    return share(of) if metric.is_share else value(of, metric.column[0])
+    return share(of) if metric.is_share else value(of, metric.column[1])
 
 
 def cell_of(metric: Quantity, summary: Mapping[str, Any]) -> Cell:

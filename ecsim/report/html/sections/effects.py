@@ -225,7 +225,7 @@ def _values(
     """Give the values behind a figure; cells that differ in other keys have no interval."""
     columns = [text("strategy"), *(text(key.name) for key in keys), column_of(metric)]
     if has_intervals:
-        columns.append(Column("± (95 %)", metric.column[1], meaning="half of Student's interval"))
+        columns.append(Column("± (95 %)", metric.column[0], meaning="half of Student's interval"))
     rows: list[Row] = []
     for point in found:
         is_result = _is_result(point, metric)

@@ -79,7 +79,7 @@ def _ranges(cells: pd.DataFrame) -> Markup:
     columns = [text("strategy"), Column("cells")]
     for metric in shown:
         columns += [
-            Column(f"{metric.name}, {end}", metric.column[1]) for end in ("lowest", "highest")
+            Column(f"{metric.name}, {end}", metric.column[0]) for end in ("lowest", "highest")
         ]
     rows: list[Row] = []
     for label in dict.fromkeys(cells["strategy"].tolist()):
