@@ -28,7 +28,7 @@ def run(write_shared_scenario, tmp_path_factory):
     ]
     path = write_shared_scenario(
         strategies=strategies,
-        run={"trace": 30},
+        run={"trace": 30, "probe": "100 ms"},
         **{"assert": ["ecc_snn.accuracy > edge_only.accuracy", "ecc_snn.cur > 0.99"]},
     )
     return run_scenario(path, out=tmp_path_factory.mktemp("runs"))
@@ -47,7 +47,7 @@ def hostile(run):
     manifest["assertions"] = [{"text": HOSTILE, "holds": False, "values": HOSTILE}]
     summary = {label if name == "ecc_snn" else name: of for name, of in run.summary.items()}
     found = Run(Path("/nowhere") / HOSTILE.replace("/", "|"), manifest, summary)
-    for table in ("tasks", "updates", "energy", "probe", "queues", "spans", "batteries"):
+    for table in ("tasks", "updates", "energy", "probe", "queues", "spans", "batteries", "series"):
         frame = getattr(run, table).copy()
         for column in {"strategy", "device", "node", "place"} & set(frame.columns):
             words = frame[column].astype(str).to_numpy(object)

@@ -6,6 +6,7 @@ import pytest
 from ecsim.records.store import Run
 from ecsim.records.tables import BATTERIES, UPDATES
 from ecsim.report.html.page import render
+from ecsim.report.html.sections.series import of_run
 
 UPDATE = {
     "strategy": "ecc_snn", "device": "cam[1]", "version": 1, "parent_key": "p", "key": "k",
@@ -55,3 +56,33 @@ def test_a_device_shows_its_own_updates_and_its_battery(page):
         "ecc_snn", "1000", "900", "123", "0", "777", "2", "3.50",
     ]  # fmt: skip
     assert "<caption>cam[0]: battery" not in page
+
+
+def test_series_show_peaks_of_queues_and_means_of_use(run):
+    """Of 250 readings three make a point: the highest number of jobs, the mean of the others."""
+    n = 250
+    jobs = [7 if i == 100 else i % 2 for i in range(n)]
+    reading = {"strategy": "ecc_snn", "place": "cloud", "component": "gpu"}
+    rows = [
+        reading | {"t_s": float(i), "n_jobs": jobs[i], "utilisation": (i % 3) / 2, "watts": 80.0}
+        for i in range(n)
+    ]
+    rows += [
+        reading | {"place": "link 0", "component": "up", "t_s": float(i), "n_jobs": 0,
+                   "utilisation": 0.1, "watts": None}
+        for i in range(n)
+    ]  # fmt: skip
+    found = Run(run.path, run.manifest, run.summary)
+    frame = pd.DataFrame(rows).astype({"n_jobs": "Int32", "watts": float})
+    found.__dict__["series"] = frame
+    section = of_run(found)
+    assert "A point stands for 3 readings" in section.body
+    table = words(section.body, "Jobs that wait or are served")
+    by_time = {table[i + 1]: table[i + 2 : i + 4] for i in range(0, len(table), 4)}
+    assert len(by_time) == 84  # the last of them of one reading
+    assert by_time["101"] == ["7.00", "0"] and by_time["2.00"] == ["1.00", "0"]
+    assert set(words(section.body, "Use since the last reading")[2:-4:4]) == {"50.0"}
+    power = words(section.body, "Mean power since the last reading")
+    assert power[:6] == ["ecc_snn", "2.00", "80.0", "ecc_snn", "5.00", "80.0"]
+    manifest = run.manifest | {"files": {}}
+    assert of_run(Run(run.path, manifest, run.summary)) is None

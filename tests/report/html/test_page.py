@@ -87,9 +87,9 @@ def test_names_stay_names(pages, hostile, parse):
 def test_a_run_shows_what_it_has(run, pages):
     page = pages["run"]
     titles = re.findall(r"<h3[^>]*>([^<]+)</h3>", page)
-    assert titles[:9] == [
+    assert titles[:10] == [
         "Summary", "Warnings", "Figures", "Phases", "Devices", "Energy breakdown", "Queues",
-        "Timeline of the first tasks", "Provenance",
+        "Queues and power over time", "Timeline of the first tasks", "Provenance",
     ]  # fmt: skip
     assert page.count(">✓ holds<") == 1 and page.count(">✗ FALSE<") == 1
     assert "1 of 2 do not hold." in page
