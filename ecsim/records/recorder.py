@@ -115,6 +115,17 @@ class Recorder:
         ------
         ValueError : a column is unknown or missing.
         """
+        self._check(table, values)
+        self._small[table].append(values)
+
+    def add_rows(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Store rows of a small table given by their columns, equally long and without nulls."""
+        self._check(table, columns)
+        names = tuple(columns)
+        rows = zip(*columns.values(), strict=True)
+        self._small[table] += [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _check(self, table: str, values: Mapping[str, Any]) -> None:
         names, needed = _NAMES[table], _NEEDED[table]
         if not needed <= values.keys() <= names or None in values.values():
             unknown = sorted(values.keys() - names)
@@ -123,7 +134,6 @@ class Recorder:
                 raise ValueError(
                     f"table {table}: unknown columns {unknown}, missing columns {missing}"
                 )
-        self._small[table].append(values)
 
     def add_columns(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Write rows of a table that a run has only when asked, all columns at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ecsim.kernel import (
     Background,
     Flow,
     Ledger,
+    MeterRow,
     MeterWindow,
     Node,
     Topology,
@@ -368,18 +370,11 @@ class Arm:
             )
 
     def _write_energy(self, window: MeterWindow) -> None:
-        for row in window.rows():
-            self._recorder.add(
-                "energy",
-                strategy=self._label,
-                node=row.node,
-                tier=self._places[row.node].node.tier,
-                component=row.component,
-                state=row.state,
-                seconds=row.seconds,
-                joules=row.joules,
-                marginal_j=row.marginal_j,
-            )
+        rows = window.rows()
+        columns: dict[str, Any] = dict(zip(MeterRow._fields, zip(*rows, strict=True), strict=True))
+        columns["tier"] = [self._places[name].node.tier for name in columns["node"]]
+        columns["strategy"] = [self._label] * len(rows)
+        self._recorder.add_rows("energy", columns)
 
     def _write_deployments(self, asks_edge: bool) -> None:
         edge = self._system.first["edge"]

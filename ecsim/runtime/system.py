@@ -41,7 +41,7 @@ from ecsim.streams.arrivals import Arrivals, PerDevice
 from ecsim.streams.blocks import DeviceColumns, TaskBlock, merge, whole
 from ecsim.streams.pools import Pools, split
 from ecsim.streams.schedule import Schedule
-from ecsim.streams.tasks import device_columns, phase_ends, tasks_of, time_of_task
+from ecsim.streams.tasks import device_columns, phase_ends, tasks_of, time_of_task, timed_tasks_of
 
 _MOST_TASKS = 1e9
 
@@ -155,12 +155,7 @@ class System:
         """Give the tasks of blocks with their times, for a world to be fed."""
         deadline_s = self.scenario.stream.deadline
         return chain.from_iterable(
-            zip(
-                block.t_arrive_s.tolist(),
-                tasks_of(block, self.devices, self.payload_bytes, deadline_s),
-                strict=True,
-            )
-            for block in blocks
+            timed_tasks_of(block, self.devices, self.payload_bytes, deadline_s) for block in blocks
         )
 
     def task_blocks(self) -> Iterator[TaskBlock]:
