@@ -220,6 +220,20 @@ def test_a_small_row_with_unknown_or_missing_columns_is_refused(tmp_path, change
         recorder.add("updates", **UPDATE | change)
 
 
+def test_rows_given_by_columns_are_checked_and_follow_the_others(tmp_path):
+    one, two = (UPDATE | {"version": version} for version in (1, 2))
+    columns = {name: [one[name], two[name]] for name in one}
+    with Recorder(tmp_path) as recorder:
+        recorder.add("updates", **UPDATE | {"version": 9})
+        recorder.add_rows("updates", columns)
+        with pytest.raises(ValueError, match="missing columns"):
+            recorder.add_rows("updates", {"strategy": ["s"]})
+        with pytest.raises(ValueError, match="shorter"):
+            recorder.add_rows("updates", columns | {"version": [1]})
+    updates = read_frame(tmp_path / "updates.parquet", UPDATES)
+    assert updates["version"].tolist() == [9, 1, 2]
+
+
 def test_a_run_without_rows_has_empty_tables_of_the_declared_columns(tmp_path):
     Recorder(tmp_path).close()
     for table in TABLES:
