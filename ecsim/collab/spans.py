@@ -13,10 +13,9 @@ from typing import Any
 
 from ecsim.collab.context import Context
 from ecsim.collab.operations import Account
-from ecsim.core.errors import FlowError
 from ecsim.core.types import Task
 from ecsim.kernel import Hop, Operation, Train, Travel, Use
-from ecsim.kernel.operations import Waiter
+from ecsim.kernel.operations import AGAIN, PARKED, Waiter
 
 _COLUMNS = (
     "task_id", "device", "kind", "what", "place", "component", "t_start_s", "t_end_s",
@@ -213,19 +212,26 @@ def _noting(cls: Any) -> Any:
                 self.ledger.log.forget(self)
             super().put_off(delay_s, factor)
 
-        def cut(self, error: FlowError) -> None:
-            if isinstance(self.ledger, TracedAccount):
-                self.ledger.log.forget(self)
-                self.ledger.log.sent(self, self.hops[0].channel.world._now)
-            super().cut(error)
+        def _take_back(self) -> None:
+            account = self.ledger
+            # one that waits until the link is up or its radio connected is not on its way yet
+            is_on_it = self.waiter is not AGAIN and self._end_s > 0.0  # type: ignore[has-type]
+            if not isinstance(account, TracedAccount) or not is_on_it:
+                super()._take_back()
+                return
+            log, now = account.log, self.hops[0].channel.world._now
+            is_parked, served_s = self.eid == PARKED, self.service_s
+            if not is_parked:
+                log.forget(self)
+            super()._take_back()
+            if is_parked:  # its airtime on a shared medium is known only now
+                self._end_s, self._seconds = now, self.service_s - served_s  # type: ignore[misc]
+            log.sent(self, now)
 
         def stand_back(self, until_s: float) -> None:
-            if isinstance(self.ledger, TracedAccount):
-                log, now = self.ledger.log, self.hops[0].channel.world._now
-                log.forget(self)
-                log.sent(self, now)
-                log.before[self, self._at - 1] = now
             super().stand_back(until_s)
+            if isinstance(self.ledger, TracedAccount):
+                self.ledger.log.before[self, self._at] = self.hops[0].channel.world._now
 
         def arrive_later(self, until_s: float) -> None:
             if isinstance(self.ledger, TracedAccount):

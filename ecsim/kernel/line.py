@@ -118,7 +118,7 @@ class Line:
                 radio.open()
             travel.eid = -1
             travel.waiter = travel
-            travel._end_s = inf
+            travel._end_s, travel._seconds = inf, 0.0
             self.sharing.join(travel, self, now)
             return
         channel = hop.channel

@@ -331,6 +331,14 @@ WORLDS = {
     ),
     "outages": ({}, {"outages": {"mtbf": "5 s", "mttr": "1 s"}}),
     "link outages": ({"outages": {"mtbf": "5 s", "mttr": "1 s", "policy": "resume"}}, {}),
+    "a cell that goes out": (
+        {"shared": True, "medium": "sharing", "duplex": "half",
+         "outages": {"mtbf": "2 s", "mttr": "500 ms"}}, {},
+    ),
+    "a cell whose cloud keeps its work": (
+        {"shared": True, "medium": "sharing"},
+        {"outages": {"mtbf": "3 s", "mttr": "1 s", "policy": "resume"}},
+    ),
 }  # fmt: skip
 ASKING = {"timeout": "300 ms", "retries": 1, "backoff": "100 ms", "on_timeout": "edge"}
 
@@ -374,6 +382,15 @@ def test_watching_changes_no_bit_in_any_world(simulate, name):
         sums.to_numpy()[is_simple], tasks["latency_s"][is_simple], rtol=1e-9, atol=1e-9
     )
     assert is_simple.sum() > 400
+    # and of a message that was lost one sees what was sent of it
+    sending = parts[(parts["what"] == "send") & (parts["kind"] == "service")]
+    served_s = (sending["t_end_s"] - sending["t_start_s"]).groupby(
+        [sending["strategy"], sending["task_id"]]
+    )
+    sums = served_s.sum().reindex(pd.MultiIndex.from_frame(tasks[key]), fill_value=0.0)
+    is_one_try = tasks["strategy"] == "ecc_snn"
+    booked_s = (tasks["up_service_s"] + tasks["down_service_s"])[is_one_try]
+    np.testing.assert_allclose(sums.to_numpy()[is_one_try], booked_s, rtol=1e-9, atol=1e-9)
     # means over the intervals are the whole; nothing is negative
     series, energy = watched.series, watched.energy
     assert (series[["utilisation", "watts"]].fillna(0.0) >= 0.0).all().all()
