@@ -115,6 +115,83 @@ def test_the_version_is_the_one_held_when_the_request_joins_the_queue():
     assert prediction.model == CLOUD
 
 
+def timed_answers(bench, *steps):
+    """Give (seconds, joules, version) of an inference on cam after each step."""
+    found = []
+
+    def serve():
+        for step in steps:
+            step()
+            begin_s = bench.ctx.now
+            prediction = yield bench.ctx.infer("cam", TASK)
+            found.append((bench.ctx.now - begin_s, prediction.model))
+
+    _, account = bench.run(serve())
+    return [*found, account.joules[1]]
+
+
+def test_answers_follow_the_price_and_the_version():
+    """Answers are kept by price and version: a change of either finds its own, also back again."""
+    bench = Bench()
+    cam = bench.places["cam"]
+    usual = cam.price
+
+    def dear(work):
+        return work.macs * 5.0, work.macs * 100.0
+
+    *found, joules = timed_answers(
+        bench,
+        lambda: None,
+        lambda: setattr(cam, "price", dear),
+        lambda: setattr(cam, "model", CHILD),
+        lambda: setattr(cam, "price", usual),
+        lambda: setattr(cam, "model", EDGE),
+        lambda: setattr(cam, "price", dear),
+    )
+    assert found == [(2.0, EDGE), (5.0, EDGE), (5.0, CHILD), (2.0, CHILD), (2.0, EDGE), (5.0, EDGE)]
+    assert joules == 3 * 10.0 + 3 * 100.0
+
+
+def test_a_version_that_is_asked_for_has_the_price_of_now():
+    bench = Bench()
+    cam = bench.places["cam"]
+    cam.held.add(CHILD.key)
+    found = []
+
+    def serve():
+        for seconds in (2.0, 3.0):
+            cam.price = lambda work, s=seconds: (work.macs * s, 0.0)
+            for model in (CHILD, None, EDGE):
+                begin_s = bench.ctx.now
+                prediction = yield bench.ctx.infer("cam", TASK, model)
+                found.append((bench.ctx.now - begin_s, prediction.model))
+
+    bench.run(serve())
+    assert found == [(s, model) for s in (2.0, 3.0) for model in (CHILD, EDGE, EDGE)]
+
+
+def test_a_price_that_changes_while_a_job_waits_does_not_reach_it():
+    """It is priced when it joins the queue, as its version is chosen then."""
+    bench = Bench()
+    cam = bench.places["cam"]
+    ends = []
+
+    def ask():
+        prediction = yield bench.ctx.infer("cam", TASK)
+        ends.append((bench.ctx.now, prediction.model))
+
+    def change():
+        yield bench.ctx.after(1.0)
+        cam.price = lambda work: (work.macs * 7.0, 0.0)
+        cam.model = CHILD
+        bench.world.spawn(ask(), Account())
+
+    bench.world.spawn(ask(), Account())
+    bench.world.spawn(ask(), Account())
+    bench.run(change())
+    assert ends == [(2.0, EDGE), (4.0, EDGE), (11.0, CHILD)]
+
+
 def test_training_takes_its_time_and_only_then_may_be_deployed():
     bench = Bench()
     seen = []
