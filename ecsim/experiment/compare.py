@@ -19,7 +19,7 @@ import numpy as np
 from ecsim.core.errors import UserError
 from ecsim.experiment.worlds import Group, gather, is_same_world, latency_differences
 from ecsim.records import shown
-from ecsim.records.metrics import MAIN_METRICS, METRICS, metric
+from ecsim.records.metrics import MAIN_METRICS, MEANINGS, METRICS, metric
 from ecsim.records.opening import Result
 from ecsim.records.store import ROOT, Run
 from ecsim.scenario.messages import not_one_of
@@ -116,7 +116,7 @@ def compare(
 
     Raises
     ------
-    UserError : nothing to compare, or an unknown arm or metric.
+    UserError : nothing to compare, an unknown arm or metric, or energies of two boundaries.
     """
     groups = gather(sources, out)
     for path in metrics:
@@ -127,7 +127,14 @@ def compare(
         reason = "" if a[0] is b[0] else _why_unpaired(a[0], b[0])
         if reason:
             notes.append(f"{_named(a, groups)} and {_named(b, groups)} are not paired: {reason}")
+        boundaries = [_only(arm).manifest["boundary"] for arm in (a, b)]
         for path in metrics or MAIN_METRICS:
+            if MEANINGS[path][0] == "J" and boundaries[0] != boundaries[1]:
+                mixed = f"energies of two boundaries, {' and '.join(boundaries)}, are not compared"
+                if metrics:
+                    raise UserError(f"--metrics: {path}: {mixed}")
+                notes.append(f"{_named(a, groups)} and {_named(b, groups)}: {mixed}")
+                continue
             row = _row(a, b, path, level, is_paired=not reason)
             if metrics or row["n"]:
                 rows.append({"metric": path, "a": _named(a, groups), "b": _named(b, groups)} | row)

@@ -84,6 +84,19 @@ def test_scenarios_are_paired_when_they_met_the_same_tasks(replicated, write_sce
     assert row_of(ecsim.compare(one, seeds), "accuracy", "same")["n"] == 8
 
 
+def test_energies_of_two_boundaries_are_not_compared(replicated):
+    device = replicated(n=2)
+    wall = replicated(n=2, out="b", **{"energy.boundary": "wall"})
+    found = ecsim.compare(device, wall, arms=["ecc_snn"])
+    metrics = [row["metric"] for row in found.rows]
+    assert "accuracy" in metrics and not [path for path in metrics if "_j" in path]
+    (note,) = found.notes
+    assert "energies of two boundaries, device and wall, are not compared" in note
+    for path in ("energy_per_task_j.total", "idle_energy_j"):
+        with pytest.raises(UserError, match=f"--metrics: {path}: energies of two boundaries"):
+            ecsim.compare(device, wall, arms=["ecc_snn"], metrics=["accuracy", path])
+
+
 def test_the_cells_of_a_sweep_are_scenarios_with_replicates(replicated, tmp_path):
     one, two = replicated(n=2), replicated(n=2, out="b", **{"stream.payload": "120 kB"})
     cells = []
