@@ -45,7 +45,7 @@ def write_trials(
     trials["feasible"] = trials["feasible"].astype(bool)
     signs = [-1.0 if objective.is_maximised else 1.0 for objective in objectives]
     able = trials[trials["feasible"]].drop_duplicates("cell")
-    front = able[on_front(able[names].to_numpy(dtype=float) * signs)]
+    front = able.loc[on_front(able[names].to_numpy(dtype=float) * signs)]
     trials["on_front"] = trials["cell"].isin(front["cell"]) & trials["feasible"]
     trials.to_csv(folder / "trials.csv", index=False)
     front.drop(columns="feasible").sort_values(

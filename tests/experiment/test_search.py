@@ -130,3 +130,9 @@ def test_the_command_prints_the_front(write_search, tmp_path):
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 0, (result.output, result.exception)
     assert "2 of 2 cells done" in result.output and "trial,cell," in result.output
+
+
+def test_a_search_without_a_feasible_trial_ends_with_an_empty_front(write_search, tmp_path):
+    found = ecsim.search(write_search(constraints=["ecc_snn.cur < 0"], trials=2), out=tmp_path)
+    assert not pd.read_csv(found.path / "trials.csv")["feasible"].any()
+    assert pd.read_csv(found.path / "pareto.csv").empty
