@@ -20,7 +20,7 @@ from ecsim.scenario.links import Finding, items_at
 from ecsim.scenario.load import located, read_as
 from ecsim.scenario.lookup import Lookup
 from ecsim.scenario.messages import not_one_of, show
-from ecsim.scenario.schema import run_name
+from ecsim.scenario.names import run_name
 from ecsim.scenario.section import Section
 from ecsim.scenario.tree import Path, Tree
 

@@ -5,7 +5,6 @@ The larger parts have files of their own: `stream`, `topology`, `models` and `st
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,6 +14,7 @@ from ecsim.core.randomness import SEED_NAMES, derive_seed
 from ecsim.core.units import Seconds
 from ecsim.scenario.files import File
 from ecsim.scenario.models import Learning, Models
+from ecsim.scenario.names import run_name
 from ecsim.scenario.plugin import Plugin
 from ecsim.scenario.replications import Replications
 from ecsim.scenario.section import Context, Section
@@ -23,8 +23,6 @@ from ecsim.scenario.stream import Data, Stream
 from ecsim.scenario.sweep import Search, Sweep
 from ecsim.scenario.topology import Topology
 
-_RUN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
-
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
@@ -32,15 +30,6 @@ def _not_empty(entries: tuple[StrategyEntry, ...]) -> tuple[StrategyEntry, ...]:
     if not entries:
         raise ValueError("expected at least one strategy, got an empty list")
     return entries
-
-
-def run_name(text: str) -> str:
-    """Give back a text that can be part of a folder's name; raise `ValueError` for another."""
-    if not _RUN_NAME.fullmatch(text):
-        raise ValueError(
-            f"expected a name for a folder (letters, digits, '.', '_', '-'), got {text!r}"
-        )
-    return text
 
 
 class Seeds(Section):

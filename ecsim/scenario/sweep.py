@@ -18,6 +18,7 @@ from pydantic import (
 from ecsim.core.units import between
 from ecsim.scenario import assertion
 from ecsim.scenario.messages import did_you_mean, show
+from ecsim.scenario.names import run_name
 from ecsim.scenario.section import Section
 
 SAMPLED = ("random", "latin_hypercube", "sobol")
@@ -236,7 +237,9 @@ class Search(Trials):
 class SweepFile(Section):
     """A file of its own: the scenario that it varies, and how."""
 
-    name: str | None = Field(default=None, description="name of the results; by default the file's")
+    name: Annotated[str, AfterValidator(run_name)] | None = Field(
+        default=None, description="name of the results; by default the file's"
+    )
     scenario: str = Field(
         description="path of the scenario, relative to this file, in its folder or below"
     )

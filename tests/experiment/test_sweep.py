@@ -311,3 +311,14 @@ def test_a_killed_dask_worker_loses_nothing(fragile, write_sweep, tmp_path):
         )
     alone = ecsim.sweep(path, out=tmp_path / "a")
     assert (many.path / "cells.csv").read_bytes() == (alone.path / "cells.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["../out", "a/b", ".hidden", ""])
+def test_a_name_that_is_no_folder_is_refused(write_scenario, tmp_path, name):
+    write_scenario(name="base")
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        f"scenario: base.yaml\nname: '{name}'\nsweep: {{axes: [{{keys: {{seed: [1]}}}}]}}\n"
+    )
+    with pytest.raises(ScenarioError, match=r"own.yaml:2:7: name: expected a name for a folder"):
+        read_plan(own)
