@@ -131,10 +131,10 @@ def table(
 @root
 def explain_task(run: str, task_id: int, arms: tuple[str, ...], out: Path) -> None:
     """Tell the story of task ID of RUN, stage by stage, under each strategy."""
-    from ecsim.records.store import load
+    from ecsim.records.opening import open_run
     from ecsim.report.story import story
 
-    click.echo(story(load(run, out), task_id, arms), nl=False)
+    click.echo(story(open_run(run, out), task_id, arms), nl=False)
 
 
 COMMANDS = (plot, table, explain_task)

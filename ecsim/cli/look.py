@@ -5,11 +5,19 @@ from __future__ import annotations
 import datetime
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ecsim.cli.console import console, table
 from ecsim.cli.options import as_json
+
+if TYPE_CHECKING:
+    from ecsim.records.opening import ResultRow
+    from ecsim.records.store import Run
+    from ecsim.records.sweeps import Sweep
+
+_MOST_SHOWN = 10
 
 root = click.option(
     "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
@@ -21,38 +29,85 @@ root = click.option(
 @root
 @as_json
 def ls(out: Path, as_json: bool) -> None:
-    """List the finished runs."""
-    from ecsim.records.store import list_runs
+    """List the results: runs, replications, sweeps and searches."""
+    from ecsim.records.opening import list_results
 
-    rows = list_runs(out)
+    rows = list_results(out)
     if as_json:
-        found = [
-            {"name": row.name, "path": str(row.path), "finished": row.finished,
-             "labels": row.labels, "n_tasks": row.n_tasks}
-            for row in rows
-        ]  # fmt: skip
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps([_as_dict(row) for row in rows], indent=2))
         return
     if not rows:
-        click.echo(f"no runs in {out}; make one with: ecsim run FILE")
+        click.echo(f"no results in {out}; make one with: ecsim run FILE")
         return
-    shown = table("run", "finished (UTC)", "tasks", "strategies")
+    shown = table("result", "kind", "finished (UTC)", "runs", "strategies or swept keys")
     for row in rows:
-        shown.add_row(row.name, row.finished[:16], str(row.n_tasks), ", ".join(row.labels))
+        n_runs = str(row.n) if row.n_done == row.n else f"{row.n_done} of {row.n}"
+        n_runs += f", {row.n_failed} failed" if row.n_failed else ""
+        shown.add_row(row.name, row.kind, row.finished[:16], n_runs, ", ".join(row.varies))
     console().print(shown)
 
 
+def _as_dict(row: ResultRow) -> dict[str, object]:
+    said: dict[str, object] = {"name": row.name, "path": str(row.path), "kind": row.kind}
+    if row.kind in ("sweep", "search"):
+        return said | {
+            "keys": row.varies, "cells": row.n, "done": row.n_done, "failed": row.n_failed,
+        }  # fmt: skip
+    said |= {"finished": row.finished, "labels": row.varies}
+    return said | ({"runs": row.n} if row.n_tasks is None else {"n_tasks": row.n_tasks})
+
+
 @click.command()
-@click.argument("run")
+@click.argument("result")
 @root
 @as_json
-def show(run: str, out: Path, as_json: bool) -> None:
-    """Show the tables of RUN, a folder or the beginning of a run's name."""
+def show(result: str, out: Path, as_json: bool) -> None:
+    """Show the tables of RESULT, a folder or the beginning of its name.
+
+    It may be a run, replications, a sweep or a search.
+    """
+    from ecsim.records.opening import kind_of, open_result
+    from ecsim.records.replications import Replications
+    from ecsim.records.sweeps import Sweep
+    from ecsim.report import comparison
+
+    found = open_result(result, out)
+    if isinstance(found, Replications):
+        if as_json:
+            click.echo(json.dumps(found.manifest, indent=2))
+            return
+        console().print(comparison.replications(found.manifest))
+        click.echo(f"{found.path}: replications, seeds {found.manifest['seeds']}")
+    elif isinstance(found, Sweep):
+        _show_sweep(found, kind_of(found), as_json)
+    else:
+        _show_run(found, as_json)
+
+
+def _show_sweep(found: Sweep, kind: str, as_json: bool) -> None:
+    from ecsim.report import comparison
+
+    n, n_done, failures = len(found.planned), len(found.runs), found.failures
+    if as_json:
+        said = {
+            "path": str(found.path), "kind": kind, "keys": found.keys, "cells": n, "done": n_done,
+            "failed": list(failures),
+        }  # fmt: skip
+        click.echo(json.dumps(said, indent=2))
+        return
+    if n_done:
+        console().print(comparison.cells(found), markup=False)
+    for cell, failure in list(failures.items())[:_MOST_SHOWN]:
+        values = ", ".join(f"{key}={value}" for key, value in found.planned[cell].items())
+        click.echo(f"failed {cell} ({values}): {str(failure['error']).partition(chr(10))[0]}")
+    click.echo(f"{found.path}: {kind} of {', '.join(found.keys)}")
+    click.echo(f"{n_done} of {n} cells done, {len(failures)} failed; cells/CELL is a run each")
+
+
+def _show_run(found: Run, as_json: bool) -> None:
     from ecsim.records.metrics import to_json
-    from ecsim.records.store import load
     from ecsim.report import terminal
 
-    found = load(run, out)
     if as_json:
         click.echo(to_json(found.summary), nl=False)
         return

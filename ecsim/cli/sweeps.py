@@ -171,12 +171,12 @@ def collect(sweep: str, out: Path, as_json: bool) -> None:
     """Write the cells of SWEEP that are done as one tidy table, cells.parquet and cells.csv."""
     from ecsim.core.errors import UserError
     from ecsim.experiment.collect import collect as write
-    from ecsim.records.opening import open_result
+    from ecsim.records.opening import kind_of, open_result
     from ecsim.records.sweeps import Sweep
 
     found = open_result(sweep, out)
     if not isinstance(found, Sweep):
-        raise UserError(f"expected a sweep, got the run {found.path}")
+        raise UserError(f"expected a sweep or a search, got the {kind_of(found)} {found.path}")
     report(write(found.path), as_json, is_final=False)
 
 

@@ -22,10 +22,10 @@ def trace(run: str, output: Path, out: Path) -> None:
 
     The run's scenario must have asked for them, e.g. with `run: {trace: 200}`.
     """
-    from ecsim.records.store import load
+    from ecsim.records.opening import open_run
     from ecsim.report import trace as export
 
-    found = load(run, out)
+    found = open_run(run, out)
     text = export.to_json(found)
     try:
         output.write_text(text, encoding="utf-8")

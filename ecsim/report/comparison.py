@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 
 from ecsim.records.metrics import MAIN_METRICS
 from ecsim.records.shown import named, number
+
+if TYPE_CHECKING:
+    from ecsim.records.sweeps import Sweep
+
+_OF_CELLS = ("accuracy", "cur", "latency_s.mean", "energy_per_task_j.total")
 
 
 def replications(manifest: Mapping[str, Any]) -> Table:
@@ -31,6 +36,24 @@ def replications(manifest: Mapping[str, Any]) -> Table:
         if metric.startswith("latency") and stable[label] < 1.0:
             cells = ["unstable", "-", "-"]
         table.add_row(label, named(metric), *cells, str(row["n"]))
+    return table
+
+
+def cells(sweep: Sweep, most: int = 40) -> Table:
+    """Give the main metrics of a sweep's cells, one line per cell and strategy, `most` of them."""
+    frame = sweep.cells
+    title = f"Cells of {sweep.path.name}"
+    table = _table(title + (f", the first {most} of {len(frame)} lines" * (len(frame) > most)))
+    names = ["cell", *sweep.keys, "strategy"]
+    for head in names:
+        table.add_column(head, overflow="fold")
+    for metric in _OF_CELLS:
+        table.add_column(named(metric), justify="right")
+    for row in frame.head(most).to_dict("records"):
+        figures = [number(row[metric], metric) for metric in _OF_CELLS]
+        if row["stable"] < 1.0:
+            figures[_OF_CELLS.index("latency_s.mean")] = "unstable"
+        table.add_row(*(str(row[name]) for name in names), *figures)
     return table
 
 

@@ -216,7 +216,7 @@ def test_init_does_not_overwrite(tmp_path):
 
 
 def test_show_of_a_run_that_is_not_there(tmp_path):
-    assert "no run" in call("show", "quickstart", "--out", tmp_path)
+    assert "no result" in call("show", "quickstart", "--out", tmp_path)
 
 
 def test_explain_of_an_unknown_key(write_scenario):
