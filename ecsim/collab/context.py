@@ -11,7 +11,7 @@ import numpy as np
 
 from ecsim.collab import conditions
 from ecsim.collab.buffer import Buffer
-from ecsim.collab.operations import Carry, Infer, Learn, Message
+from ecsim.collab.operations import Carry, Infer, Learn, Message, Spent
 from ecsim.collab.place import Place
 from ecsim.collab.updates import Condition, Deployment, UpdatePolicy
 from ecsim.core.errors import StrategyError
@@ -133,6 +133,10 @@ class Context:
     def after(self, seconds: float) -> Operation:
         """Operation: wait."""
         return After(seconds)
+
+    def spent(self) -> Operation:
+        """Operation: give the marginal energy in J charged to the task so far; takes no time."""
+        return Spent()
 
     def train(self, node: str, learner: Learner, model: ModelRef, batch: Batch | None) -> Operation:
         """Operation: update a model on the node's training engine; gives an `UpdateResult`.

@@ -11,7 +11,7 @@ from typing import Any
 
 from ecsim.collab.place import Place
 from ecsim.core.types import ModelRef, Task
-from ecsim.kernel import Ledger, Train, Travel, Use
+from ecsim.kernel import After, Ledger, Train, Travel, Use
 from ecsim.kernel.ledger import HEAD, WIDTH
 from ecsim.kernel.operations import Waiter
 from ecsim.records.tables import STAGES
@@ -107,6 +107,20 @@ class Carry(Travel):
     def start(self, waiter: Waiter) -> None:
         """Reserve the first link; note the version on arrival."""
         super().start(_Holding(waiter, self.place, self.model))
+
+
+class Spent(After):
+    """Give the marginal energy that the task has been charged so far, wasted included, in J."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+
+    def start(self, waiter: Waiter) -> None:
+        """Read the ledger and wake in the same moment."""
+        self.value = waiter.ledger.total_j if waiter.ledger is not None else 0.0
+        super().start(waiter)
 
 
 class _Holding:

@@ -16,10 +16,11 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from ecsim.core.types import Answer, BoolArray, IntArray, Prediction, Task
+from ecsim.core.types import Answer, BoolArray, IntArray, ModelRef, Prediction, Task
 
 if TYPE_CHECKING:
     from ecsim.collab.context import Context
+    from ecsim.collab.validation import Validation
 
 P = TypeVar("P")
 Serving = Generator[Any, Any, Answer]
@@ -63,6 +64,25 @@ class Strategy(Generic[P]):
         strategy's rule does not follow from the prediction alone.
         """
         return None
+
+    def offloads_sample(self, edge: Prediction, sample_id: int) -> bool | None:
+        """Give the same for rules that must know which sample it is; by default `offloads`."""
+        return self.offloads(edge)
+
+    def score(self, edge: Prediction, sample_id: int) -> float | None:
+        """Give how unsure the strategy finds a prediction, larger for less sure; None: it does not.
+
+        Used like `offloads`, to tell how well the score orders the probe pool.
+        """
+        return None
+
+    def threshold(self, model: ModelRef) -> float | None:
+        """Give the score above which a version's predictions are uploaded; None: there is none."""
+        return None
+
+    def prepare(self, validation: Validation) -> None:
+        """Take what choices may be made on; called once, before anything happens."""
+        return
 
     def way(self) -> Way | None:
         """Give the way of all tasks where it depends on nothing but themselves.

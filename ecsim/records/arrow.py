@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecsim.records.tables import ENERGY, PROBE, QUEUES, TASKS, UPDATES, Column, Table
+from ecsim.records.tables import (
+    ENERGY,
+    MARKS,
+    PROBE,
+    PROBE_BINS,
+    PROBE_CLASSES,
+    QUEUES,
+    TASKS,
+    UPDATES,
+    Column,
+    Table,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,5 +90,5 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     """Read the tables that metrics are made of: ``summarise(**read_tables(writer.path))``."""
     return {
         table.name: read_frame(folder / f"{table.name}.parquet", table)
-        for table in (TASKS, UPDATES, ENERGY, PROBE, QUEUES)
+        for table in (TASKS, UPDATES, ENERGY, PROBE, PROBE_CLASSES, PROBE_BINS, QUEUES, MARKS)
     }

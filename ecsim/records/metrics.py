@@ -20,7 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecsim.core.errors import UserError
-from ecsim.records.tables import ANSWERED, STAGES, STATUSES
+from ecsim.records.continual import groups, incremental
+from ecsim.records.fairness import fairness
+from ecsim.records.tables import ANSWERED, LABEL_UPLOAD, STAGES, STATUSES
+from ecsim.records.versions import first_last, of_versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,12 +73,37 @@ _OF_RUN: dict[str, tuple[str, str]] = {
     "stable": ("", "1 when every queue kept up, 0 when one did not: read no mean latency then"),
     "idle_energy_j": ("J", "idle power of all components over the window, in no task's energy"),
     "idle_energy_per_task_j": ("J", "the same, spread over the tasks"),
+    "energy_with_idle_per_task_j": ("J", "marginal energy per task and its share of idle energy"),
     "update_energy_j": ("J", "energy of own trainings that began in the window"),
+    "update_time_s": ("s", "time of own trainings that began in the window, summed over devices"),
     "updates": ("", "own versions whose training began in the window"),
     "probe_accuracy.first": ("", "probe accuracy, all classes, first version, mean over devices"),
     "probe_accuracy.last": ("", "the same of each device's last version"),
     "probe_accuracy_known.first": ("", "probe accuracy over the classes the first version knows"),
     "probe_accuracy_known.last": ("", "the same of each device's last version"),
+    **{
+        f"{name}.{which}": ("", f"{meaning}; {which} version, mean over devices")
+        for name, meaning in {
+            "probe_cur_seen": "share of probe samples of known classes that the rule uploads",
+            "probe_cur_unseen": "share of probe samples of unknown classes that the rule uploads",
+            "ece": "expected calibration error of the edge, all probe samples",
+            "ece_known": "expected calibration error of the edge, samples of known classes",
+            "aurc": "area under the risk-coverage curve of the strategy's score",
+            "routing_gain": "mean accuracy of routing by its score above random, CUR .05 to .95",
+            "acci": "AccI on the probe pool, where the cloud is at least two points better",
+        }.items()
+        for which in ("first", "last")
+    },
+    "incremental.average": ("", "average incremental accuracy: mean of A_n over the phases"),
+    "incremental.last": ("", "A_n after the last phase: probe accuracy over what has arrived"),
+    "incremental.forgetting": ("", "mean fall of earlier groups of classes from their best"),
+    "incremental.bwt": ("", "backward transfer: mean change of earlier groups since they came"),
+    "fairness.accuracy_jain": ("", "Jain's index of the devices' stream accuracies"),
+    "fairness.accuracy_worst": ("", "stream accuracy of the worst device"),
+    "fairness.latency_jain": ("", "Jain's index of the inverse of the devices' mean latencies"),
+    "fairness.latency_worst_s": ("s", "mean latency of the slowest device, answered tasks"),
+    "label_uploads": ("", "uploads for the buffer alone, in no task's row"),
+    "label_upload_bytes": ("B", "their bytes towards the cloud"),
 }
 
 MEANINGS: dict[str, tuple[str, str]] = _OF_TASKS | _OF_RUN
@@ -97,6 +125,9 @@ def summarise(
     energy: pd.DataFrame,
     probe: pd.DataFrame,
     queues: pd.DataFrame | None = None,
+    probe_classes: pd.DataFrame | None = None,
+    probe_bins: pd.DataFrame | None = None,
+    marks: pd.DataFrame | None = None,
     *,
     warmup_s: float = 0.0,
     horizon_s: float = math.inf,
@@ -106,13 +137,16 @@ def summarise(
 
     Parameters
     ----------
-    tasks, updates, energy, probe, queues : the tables of a run, see `ecsim.records.tables`.
+    tasks, updates, energy, probe, queues, probe_classes, probe_bins, marks : the tables of a run,
+        see `ecsim.records.tables`; of those left out, what follows from them does not exist.
     warmup_s, horizon_s : tasks that arrived and trainings that began outside do not count.
     labels : order of the labels, and labels that may have no task; default: as in `tasks`.
     """
     in_window = tasks["t_arrive_s"].between(warmup_s, horizon_s).to_numpy()
     began = updates["t_start_s"].between(warmup_s, horizon_s).to_numpy()
     summary: Summary = {}
+    group_of = groups(tasks)
+    n_states = int(tasks["phase"].max()) + 1 if len(tasks) else 0
     for label in labels or list(dict.fromkeys(tasks["strategy"])):
         mine = tasks[(tasks["strategy"] == label).to_numpy() & in_window]
         is_own = (updates["strategy"] == label).to_numpy() & (updates["source"] == "own").to_numpy()
@@ -120,16 +154,26 @@ def summarise(
         states = energy[(energy["strategy"] == label).to_numpy()]
         idle_j = float((states["joules"] - states["marginal_j"]).to_numpy(float).sum())
         probed = probe[(probe["strategy"] == label).to_numpy()]
+        learned, a_n = incremental(probed, _of(probe_classes, label), group_of, n_states)
+        of_tasks = _of_tasks(mine, trained)
         phases = sorted({*mine["phase"].tolist(), *probed["phase"].tolist()})
         summary[label] = {
-            **_of_tasks(mine, trained),
+            **of_tasks,
             **_stability(queues, label),
             "idle_energy_j": idle_j,
             "idle_energy_per_task_j": idle_j / len(mine) if len(mine) else None,
+            "energy_with_idle_per_task_j": (
+                of_tasks["energy_per_task_j"]["total"] + idle_j / len(mine) if len(mine) else None
+            ),
             "update_energy_j": float(trained["joules"].to_numpy(float).sum()),
+            "update_time_s": float(trained["seconds"].to_numpy(float).sum()),
             "updates": len(trained),
-            "probe_accuracy": _first_last(probed, "accuracy"),
-            "probe_accuracy_known": _first_last(probed, "accuracy_known"),
+            "probe_accuracy": first_last(probed, "accuracy"),
+            "probe_accuracy_known": first_last(probed, "accuracy_known"),
+            **of_versions(probed, _of(probe_classes, label), _of(probe_bins, label)),
+            "incremental": learned,
+            "fairness": fairness(mine),
+            **_label_uploads(marks, label, warmup_s, horizon_s),
             "phases": [
                 {
                     "phase": phase,
@@ -138,6 +182,7 @@ def summarise(
                         trained[(trained["phase"] == phase).to_numpy()],
                     ),
                     **_probed_in(probed, phase),
+                    "probe_accuracy_arrived": a_n[int(phase)] if phase < n_states else None,
                 }
                 for phase in phases
             ],
@@ -223,22 +268,27 @@ def _stability(queues: pd.DataFrame | None, label: str) -> dict[str, Any]:
     return {"stable": False, "unstable_because": f"{place} {component}: {reason}"}
 
 
-def _first_last(probed: pd.DataFrame, column: str) -> dict[str, float | None]:
-    by_device = probed.sort_values(["version", "t_s"], kind="stable").groupby(
-        "device", observed=True, sort=True
-    )
-    return {
-        "first": _mean(by_device.nth(0)[column].to_numpy(float)),
-        "last": _mean(by_device.nth(-1)[column].to_numpy(float)),
-    }
-
-
 def _probed_in(probed: pd.DataFrame, phase: int) -> dict[str, float | None]:
     """Give the mean over devices of the last version each had been probed with by this phase."""
     until = probed[(probed["phase"] <= phase).to_numpy()]
     columns = {"probe_accuracy": "accuracy", "probe_accuracy_known": "accuracy_known"}
     columns |= {"probe_system_accuracy": "system_accuracy", "probe_cur": "cur"}
-    return {name: _first_last(until, column)["last"] for name, column in columns.items()}
+    return {name: first_last(until, column)["last"] for name, column in columns.items()}
+
+
+def _of(table: pd.DataFrame | None, label: str) -> pd.DataFrame | None:
+    return None if table is None else table[(table["strategy"] == label).to_numpy()]
+
+
+def _label_uploads(
+    marks: pd.DataFrame | None, label: str, warmup_s: float, horizon_s: float
+) -> dict[str, float]:
+    if marks is None:
+        return {"label_uploads": 0, "label_upload_bytes": 0.0}
+    in_window = marks["t_s"].between(warmup_s, horizon_s).to_numpy()
+    is_mine = (marks["strategy"] == label).to_numpy() & (marks["name"] == LABEL_UPLOAD).to_numpy()
+    sizes = marks["value"][is_mine & in_window].to_numpy(float)
+    return {"label_uploads": len(sizes), "label_upload_bytes": float(sizes.sum())}
 
 
 def _mean(values: Any) -> float | None:

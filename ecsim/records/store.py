@@ -33,6 +33,8 @@ from ecsim.records.tables import (
     ENERGY,
     MARKS,
     PROBE,
+    PROBE_BINS,
+    PROBE_CLASSES,
     QUEUES,
     SERIES,
     SPANS,
@@ -46,7 +48,7 @@ from ecsim.records.tables import (
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1
+FORMAT = 2
 ROOT = Path("results")
 _FILES = (*(f"{table.name}.parquet" for table in TABLES), "summary.json")
 _HIDDEN = re.compile(r"\.(?P<run>.+)\.(?P<what>partial|replaced)-(?P<pid>\d+)-(?P<host>[^-]*)-\w+")
@@ -201,6 +203,16 @@ class Run:
     def probe(self) -> pd.DataFrame:
         """Deployed versions on the whole probe pool."""
         return self._read(PROBE)
+
+    @cached_property
+    def probe_classes(self) -> pd.DataFrame:
+        """The probe of each version, by true class."""
+        return self._read(PROBE_CLASSES)
+
+    @cached_property
+    def probe_bins(self) -> pd.DataFrame:
+        """The probe of each version, by how sure it is."""
+        return self._read(PROBE_BINS)
 
     @cached_property
     def queues(self) -> pd.DataFrame:

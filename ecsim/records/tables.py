@@ -19,6 +19,9 @@ STATUSES = ("answered", "late", "in_flight", "dropped", "died")
 ANSWERED = ("answered", "late")
 """The statuses of a task that has an answer."""
 
+LABEL_UPLOAD = "label_upload"
+"""Name of the marks of uploads for the buffer alone; their value is the bytes sent."""
+
 Dtype = Literal["text", "int32", "int64", "float64", "bool"]
 
 
@@ -176,6 +179,47 @@ PROBE = Table(
             nullable=True,
         ),
         Column("cur", "float64", "", "share that rule would upload", nullable=True),
+        Column("cloud_accuracy", "float64", "", "of the cloud alone; null: not asked", True),
+        Column(
+            "threshold", "float64", "", "above which a score is uploaded; null: none", nullable=True
+        ),
+    ),
+)
+
+PROBE_CLASSES = Table(
+    "probe_classes",
+    "The probe of each version, by true class; `key` leads to the rows of `probe`.",
+    (
+        _STRATEGY,
+        Column("key", "text", "", "content hash of the version"),
+        Column("label", "int32", "", "true class, global id"),
+        Column("known", "bool", "", "the version has a column for the class"),
+        Column("n", "int32", "", "probe samples of the class"),
+        Column("n_right", "int32", "", "of them, right at the edge alone"),
+        Column("n_uploaded", "int32", "", "of them, uploaded by the rule; null: no rule", True),
+        Column("n_system_right", "int32", "", "right by that rule; null: no rule", True),
+    ),
+)
+
+PROBE_BINS = Table(
+    "probe_bins",
+    "The probe of each version, by how sure it is; `key` leads to the rows of `probe`.",
+    (
+        _STRATEGY,
+        Column("key", "text", "", "content hash of the version"),
+        Column(
+            "by",
+            "text",
+            "",
+            "confidence: 15 equal bins of the largest probability, from 0; score: 20 bins of "
+            "equally many samples by the strategy's score, surest first",
+        ),
+        Column("bin", "int32", "", "number of the bin, from 0; bins without samples have no row"),
+        Column("known", "bool", "", "of samples whose class the version knows, or of the others"),
+        Column("n", "int32", "", "probe samples"),
+        Column("confidence", "float64", "", "mean of their largest probability"),
+        Column("n_right", "int32", "", "of them, right at the edge"),
+        Column("n_cloud_right", "int32", "", "right in the cloud; null: it was not asked", True),
     ),
 )
 
@@ -225,7 +269,9 @@ BATTERIES = Table(
     ),
 )
 
-TABLES = (TASKS, UPDATES, ENERGY, PROBE, QUEUES, MARKS, BATTERIES)
+TABLES = (
+    TASKS, UPDATES, ENERGY, PROBE, PROBE_CLASSES, PROBE_BINS, QUEUES, MARKS, BATTERIES,
+)  # fmt: skip
 """The tables of every run."""
 
 SERIES = Table(

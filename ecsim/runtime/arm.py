@@ -17,7 +17,7 @@ from ecsim.collab.updates import Deployment
 from ecsim.core import registry
 from ecsim.core.errors import ConservationError, Down, FlowError, StrategyError, UserError
 from ecsim.core.randomness import Streams
-from ecsim.core.types import Answer, Prediction, Task
+from ecsim.core.types import Answer, ModelRef, Prediction, Task
 from ecsim.kernel import (
     After,
     Background,
@@ -87,6 +87,7 @@ class Arm:
         self._world = World()
         self._streams = Streams(system.scenario.seeds.world)
         strategy: Strategy[object] = registry.resolve("strategy", entry.name)(entry.params)
+        strategy.prepare(system.validation())
         self._strategy = strategy
         self._shelves: dict[str, dict[tuple[Price, str], Answers]] = {"edge": {}, "cloud": {}}
         self._places = {plan.name: self._place(plan) for plan in system.nodes}
@@ -416,8 +417,9 @@ class Arm:
                 system.predictors["cloud"],
                 system.pools.probe,
                 system.data.labels,
-                self._strategy.offloads,
+                self._strategy,
             )
+            self._write_probed(model, scores)
         self._recorder.add(
             "probe",
             strategy=self._label,
@@ -431,7 +433,15 @@ class Arm:
             accuracy_known=scores.accuracy_known,
             system_accuracy=scores.system_accuracy,
             cur=scores.cur,
+            cloud_accuracy=scores.cloud_accuracy,
+            threshold=scores.threshold,
         )
+
+    def _write_probed(self, model: ModelRef, scores: Probed) -> None:
+        for table, rows in (("probe_classes", scores.classes), ("probe_bins", scores.bins)):
+            for row in rows:
+                values = {name: getattr(row, name) for name in row.__slots__}
+                self._recorder.add(table, strategy=self._label, key=model.key, **values)
 
     def _phase_at(self, t_s: float) -> int:
         phase = int(np.searchsorted(self._system.phase_ends, t_s, side="right"))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ecsim.collab.oracle import Oracle, Predictor, Table
 from ecsim.collab.updates import UpdatePolicy
+from ecsim.collab.validation import Validation
 from ecsim.core import registry
 from ecsim.core.errors import DataError, ScenarioError, UserError
 from ecsim.core.types import Batch, ModelRef, Plan, Task, Work
@@ -137,6 +138,19 @@ class System:
     def payload_bytes(self) -> float:
         """Size of one sample on a link."""
         return self.scenario.stream.payload or self.data.sample_bytes
+
+    def validation(self) -> Validation:
+        """Give what strategies may choose on."""
+
+        def heads_of(model: ModelRef) -> tuple[int, ...]:
+            if model not in self.versions:  # known by its predictions alone
+                return (len(model.classes),)
+            return tuple(len(head) for head in self.versions.net(model).head_classes)
+
+        return Validation(
+            self.pools.validation, self.data.labels, self.data.n_classes,
+            self.predictors["edge"], self.predictors["cloud"], self.first["cloud"], heads_of,
+        )  # fmt: skip
 
     def train_loss(self, model: ModelRef) -> float | None:
         """Give the final loss of a version's training, None where it was not trained here."""
@@ -328,7 +342,7 @@ class _Models:
         self._versions = versions
         self._seed = self._scenario.seeds.train
         self._oracle = Oracle(
-            versions, data.images, (pools.stream, pools.probe), compute,
+            versions, data.images, (pools.stream, pools.probe, pools.validation), compute,
             with_operations=_is_calibrated(self._scenario),
         )  # fmt: skip
 

@@ -201,7 +201,8 @@ class Vectorised:
             device = self._system.devices[self._seat[mine[0]]]
             chosen = self._strategy.chosen(device, self._phase[mine], self._context)
             if chosen is None:
-                offloads = [bool(self._strategy.offloads(p)) for p in answers.predictions]
+                pairs = zip(answers.predictions, self._distinct.tolist(), strict=True)
+                offloads = [bool(self._strategy.offloads_sample(p, s)) for p, s in pairs]
                 uploaded = np.array(offloads)[self._which]
                 break
             uploaded[mine] = chosen

@@ -15,7 +15,7 @@ from ecsim.scenario.lookup import Lookup
 from ecsim.scenario.messages import not_one_of, show
 from ecsim.scenario.replications import check_replications
 from ecsim.scenario.schema import Costs
-from ecsim.scenario.strategy import matched_label
+from ecsim.scenario.strategy import MATCHING, matched_label
 from ecsim.scenario.tree import Path
 
 
@@ -50,7 +50,8 @@ def _strategies(data: dict[str, Any]) -> Iterator[Finding]:
             path: Path = ("strategies", i, key)
             if label is None:
                 got = show(entry[key])
-                yield path, f"expected a number or 'match LABEL', got {got}"
+                other = "a number" if key == "rate" else "routed"
+                yield path, f"expected {other} or 'match LABEL', got {got}"
             elif label not in labels:
                 others = [other for other in labels if labels[other] != i]
                 also = ["own"] if key == "versions" else []
@@ -63,11 +64,13 @@ def _strategies(data: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _references(entry: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    versions, rate = entry.get("versions", "own"), entry.get("rate")
+    versions = entry.get("versions", "own")
     if isinstance(versions, str) and versions != "own":
         yield "versions", versions
-    if isinstance(rate, str) and rate.split()[:1] == ["match"]:
-        yield "rate", matched_label(rate)
+    for key in MATCHING:
+        given = entry.get(key)
+        if isinstance(given, str) and given.split()[:1] == ["match"]:
+            yield key, matched_label(given)
 
 
 def _cycles(needs: dict[str, list[tuple[Path, str]]]) -> Iterator[Finding]:

@@ -12,6 +12,8 @@ from ecsim.scenario.plugin import Plugin
 from ecsim.scenario.section import Context
 
 _MATCH = re.compile(r"match\s+(\S+)")
+MATCHING = ("rate", "buffer")
+"""Keys of strategies that may say ``match LABEL``; one of them at a time."""
 _LABEL = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -45,8 +47,9 @@ class StrategyEntry(Plugin):
 
     @property
     def matches(self) -> str | None:
-        """Label of the strategy whose uploads it repeats, None if none."""
-        return matched_label(getattr(self.params, "rate", None))
+        """Label of the strategy whose uploads it repeats in number, None if none."""
+        found = (matched_label(getattr(self.params, key, None)) for key in MATCHING)
+        return next((label for label in found if label is not None), None)
 
 
 def matched_label(rate: object) -> str | None:

@@ -1,0 +1,86 @@
+"""What the validation pool says about a version; for choices, and for them alone.
+
+It is looked at outside simulated time, like the probe pool: a choice costs neither seconds nor
+joules. No sample of it is ever in the stream or in a training (`streams.pools` deals them apart).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ecsim.core.types import BoolArray, FloatArray, IntArray, ModelRef, Prediction
+
+if TYPE_CHECKING:
+    from ecsim.collab.oracle import Predictor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validated:
+    """A version on the validation pool, in the pool's order.
+
+    Attributes
+    ----------
+    predictions : of the version, N of them.
+    is_right : whether they are of the true class, shape (N,).
+    """
+
+    predictions: tuple[Prediction, ...]
+    is_right: BoolArray
+
+    @property
+    def logits(self) -> FloatArray:
+        """The version's logits, shape (N, K)."""
+        return np.stack([prediction.logits for prediction in self.predictions])
+
+
+class Validation:
+    """The validation pool and the models that can be asked about it.
+
+    Parameters
+    ----------
+    pool : ids of its samples.
+    labels : true class by sample id, of all samples.
+    n_classes : classes of the data set.
+    edge, cloud : who predicts at the edge and in the cloud.
+    cloud_model : the cloud's version.
+    heads_of : gives the number of columns of each head of a version.
+    """
+
+    def __init__(
+        self,
+        pool: IntArray,
+        labels: IntArray,
+        n_classes: int,
+        edge: Predictor,
+        cloud: Predictor,
+        cloud_model: ModelRef,
+        heads_of: Callable[[ModelRef], tuple[int, ...]],
+    ):
+        self.n_classes = n_classes
+        self.heads_of = heads_of
+        self._pool = pool.tolist()
+        self._labels = labels.tolist()
+        self._edge = edge
+        self._cloud = cloud
+        self._cloud_model = cloud_model
+
+    def is_right(self, sample_id: int, prediction: Prediction) -> bool:
+        """Whether a prediction is of the sample's true class, which no device can know."""
+        return bool(self._labels[sample_id] == prediction.label)
+
+    def of(self, model: ModelRef) -> Validated:
+        """Give what an edge version answers for the pool."""
+        return self._asked(self._edge, model)
+
+    def of_cloud(self) -> Validated:
+        """Give what the cloud answers for the pool."""
+        return self._asked(self._cloud, self._cloud_model)
+
+    def _asked(self, predictor: Predictor, model: ModelRef) -> Validated:
+        predictions = tuple(predictor.predict(model, sample) for sample in self._pool)
+        right = [self.is_right(s, p) for s, p in zip(self._pool, predictions, strict=True)]
+        return Validated(predictions, np.array(right, dtype=bool))
