@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from ecsim.collab.buffer import Buffer
 from ecsim.runtime.run import run_scenario
 from ecsim.strategies.ecc_snn import EccSnn
 
@@ -29,18 +30,28 @@ ARMS = [
 
 @pytest.fixture(scope="module")
 def made(write_shared_scenario, tmp_path_factory):
-    kept = Counter()
-    decide = EccSnn.keeps
+    kept, chosen, put = Counter(), set(), set()
+    decide, take = EccSnn.keeps, Buffer.put
 
     def keeps(self, task, edge, ctx, is_routed):
         is_kept = decide(self, task, edge, ctx, is_routed)
         kept[self.params.buffer, task.device, task.phase] += is_kept
+        if is_kept and self.params.buffer != "routed":
+            chosen.add((ctx.buffer(task.device), task.sample_id))
         return is_kept
+
+    def log(buffer, sample_id, answer):
+        put.add((buffer, sample_id))
+        take(buffer, sample_id, answer)
 
     path = write_shared_scenario("twice_two", models=MODELS, learning=LEARNING, strategies=ARMS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EccSnn, "keeps", keeps)
-        return run_scenario(path, out=tmp_path_factory.mktemp("runs")), kept
+        patch.setattr(Buffer, "put", log)
+        run = run_scenario(path, out=tmp_path_factory.mktemp("runs"))
+    mine = {buffer for buffer, _ in chosen}
+    assert {(buffer, sample) for buffer, sample in put if buffer in mine} == chosen
+    return run, kept
 
 
 def tasks_of(run, label):
@@ -94,9 +105,7 @@ def test_every_version_has_its_own_threshold_in_the_probe(made):
     assert rows["threshold"].nunique() > 1
     assert (run.probe.loc[run.probe["strategy"] == "ecc_snn", "threshold"] == 0.6).all()
     # chosen on 181 validation samples, looked at on 270: five standard deviations
-    assert rows["cur"].to_numpy() == pytest.approx(
-        0.4, abs=5 * np.sqrt(0.24 * (1 / 181 + 1 / 270))
-    )
+    assert rows["cur"].to_numpy() == pytest.approx(0.4, abs=5 * np.sqrt(0.24 * (1 / 181 + 1 / 270)))
 
 
 def test_the_validation_pool_is_neither_streamed_nor_learned_from(made):
