@@ -15,7 +15,8 @@ from ecsim.collab.context import Context
 from ecsim.collab.operations import Account
 from ecsim.core.types import Task
 from ecsim.kernel import Hop, Operation, Train, Travel, Use
-from ecsim.kernel.operations import AGAIN, PARKED, Waiter
+from ecsim.kernel.operations import PARKED, Waiter
+from ecsim.kernel.travel import AGAIN
 
 _COLUMNS = (
     "task_id", "device", "kind", "what", "place", "component", "t_start_s", "t_end_s",

@@ -22,14 +22,16 @@ from ecsim.kernel.joins import All, First
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.meter import Meter, MeterRow, MeterWindow, check_energy
 from ecsim.kernel.node import Engine, Node, expand
-from ecsim.kernel.operations import After, Operation, Travel, Use
+from ecsim.kernel.operations import Operation, Use
 from ecsim.kernel.radio import RadioCard
 from ecsim.kernel.server import FifoServer
 from ecsim.kernel.sharing import SharingServer
 from ecsim.kernel.signals import Mailbox, Signal, Wait
 from ecsim.kernel.station import Station
+from ecsim.kernel.timers import After
 from ecsim.kernel.topology import Hop, Link, Topology
 from ecsim.kernel.training import Mode, Train
+from ecsim.kernel.travel import Travel
 from ecsim.kernel.world import World
 
 __all__ = [

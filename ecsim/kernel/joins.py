@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ecsim.core.errors import FlowError, StrategyError
 from ecsim.kernel.flow import START, Flow, as_operation, not_an_operation
 from ecsim.kernel.ledger import Ledger
-from ecsim.kernel.operations import After, Operation, Waiter
+from ecsim.kernel.operations import Operation, Waiter
+from ecsim.kernel.timers import After
 
 if TYPE_CHECKING:
     from ecsim.kernel.world import World

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ecsim.kernel.clock import Steps, WorkClock
     from ecsim.kernel.jitter import Draws, Loss
     from ecsim.kernel.medium import SharingChannel
-    from ecsim.kernel.operations import Travel
     from ecsim.kernel.radio import Radio
     from ecsim.kernel.topology import Hop
+    from ecsim.kernel.travel import Travel
 
 
 class Line:

@@ -19,7 +19,7 @@ from ecsim.kernel.meter import Unserved
 if TYPE_CHECKING:
     from ecsim.kernel.line import Line
     from ecsim.kernel.meter import Meter
-    from ecsim.kernel.operations import Travel
+    from ecsim.kernel.travel import Travel
     from ecsim.kernel.world import World
 
 _Entry = tuple[float, int, "Travel", "Line", float, float]

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ecsim.core.errors import Down
 from ecsim.kernel.medium import SharingChannel
-from ecsim.kernel.operations import AGAIN, Operation, Travel
+from ecsim.kernel.operations import Operation
+from ecsim.kernel.travel import AGAIN, Travel
 
 if TYPE_CHECKING:
     from ecsim.kernel.channel import Channel

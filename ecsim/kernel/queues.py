@@ -19,9 +19,10 @@ from ecsim.kernel.disciplines import EventEngine
 from ecsim.kernel.medium import SharingChannel
 from ecsim.kernel.meter import ACTIVE, BACKGROUND, DOWN, Reading, read_meters
 from ecsim.kernel.node import Engine
-from ecsim.kernel.operations import AGAIN, Operation, Travel, Use
+from ecsim.kernel.operations import Operation, Use
 from ecsim.kernel.server import FifoServer
 from ecsim.kernel.training import Train
+from ecsim.kernel.travel import AGAIN, Travel
 
 if TYPE_CHECKING:
     import numpy as np

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from ecsim.kernel.clock import Steps, WorkClock
     from ecsim.kernel.jitter import Jitter, Loss
-    from ecsim.kernel.operations import Travel
     from ecsim.kernel.radio import RadioCard
+    from ecsim.kernel.travel import Travel
     from ecsim.kernel.world import World
 
 

@@ -22,10 +22,11 @@ import numpy.typing as npt
 
 from ecsim.kernel.channel import Channel
 from ecsim.kernel.meter import ACTIVE
-from ecsim.kernel.operations import NOBODY, Travel, Use
+from ecsim.kernel.operations import NOBODY, Use
 from ecsim.kernel.radio import CONNECTED, TAIL, Radio
 from ecsim.kernel.server import FifoServer
 from ecsim.kernel.topology import Hop
+from ecsim.kernel.travel import Travel
 from ecsim.kernel.world import World
 
 Floats: TypeAlias = npt.NDArray[np.float64]

@@ -19,7 +19,8 @@ from simpy.core import EmptySchedule, StopSimulation
 from ecsim.kernel.flow import Flow
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.meter import Meter, Reading, read_meters
-from ecsim.kernel.operations import Operation, Timers
+from ecsim.kernel.operations import Operation
+from ecsim.kernel.timers import Timers
 
 if TYPE_CHECKING:
     from ecsim.kernel.background import Background
