@@ -138,22 +138,34 @@ class Context:
         """Operation: give the marginal energy in J charged to the task so far; takes no time."""
         return Spent()
 
-    def train(self, node: str, learner: Learner, model: ModelRef, batch: Batch | None) -> Operation:
+    def train(
+        self,
+        node: str,
+        learner: Learner,
+        model: ModelRef,
+        batch: Batch | None,
+        of: str | None = None,
+        sent_bytes: float = 0.0,
+    ) -> Operation:
         """Operation: update a model on the node's training engine; gives an `UpdateResult`.
 
         Gives None at once when there is nothing to learn. When it starts, what it learns from
-        leaves the node's buffer. The work is counted before it starts; the training itself is
-        executed when somebody reads its result.
+        leaves the buffer of the device `of`, which is the node itself unless it trains for another
+        one. The work is counted before it starts; the training itself is executed when somebody
+        reads its result. `sent_bytes` was uploaded for it; with the weights that go back it is
+        noted in the table of updates.
         """
+        policy = self._require_update()
+        batch = policy.labelled(batch)
         plan = learner.plan(model, batch) if batch is not None else None
         if plan is None or batch is None:
             return After(0.0)
-        policy = self._require_update()
+        device = node if of is None else of
         place = self._places[node]
-        policy.add(learner, model, plan, batch, node)
+        policy.add(learner, model, plan, batch, device)
         seconds, joules = place.host_price(plan.work)
-        self._trained[node, plan.child.key] = Deployment(
-            node,
+        self._trained[device, plan.child.key] = Deployment(
+            device,
             plan.child,
             t_start_s=self.now,
             parent_key=model.key,
@@ -162,10 +174,13 @@ class Context:
             seconds=seconds,
             joules=joules,
             macs=plan.work.macs,
+            memory_bytes=plan.memory_bytes,
+            at=node,
+            sent_bytes=sent_bytes + (plan.child.param_bytes if device != node else 0.0),
         )
         return Learn(
             place,
-            partial(self.buffer(node).discard, batch.sample_ids[plan.rows].tolist()),
+            partial(self.buffer(device).discard, batch.sample_ids[plan.rows].tolist()),
             seconds=seconds,
             joules=joules,
             steps=plan.work.steps,
@@ -200,6 +215,16 @@ class Context:
     def update_when(self) -> Condition:
         """The condition that starts an update; raises `StrategyError` without updates."""
         return self._require_update().when
+
+    @property
+    def updates_in_cloud(self) -> bool:
+        """Whether the scenario wants updates to be trained in the cloud."""
+        return self._require_update().in_cloud
+
+    @property
+    def sample_bytes(self) -> float:
+        """Size of a sample that a device uploads for an update."""
+        return self._require_update().sample_bytes
 
     def may_update(self, node: str) -> bool:
         """Whether an update may begin on the node now, as far as its battery is concerned."""

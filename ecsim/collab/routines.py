@@ -101,6 +101,11 @@ def _ask_within(task: Task, ctx: Context, reply_bytes: float, timeout_s: float |
     return found
 
 
+def learn(device: str, ctx: Context) -> Background:
+    """Train where the scenario says, whenever its update condition holds, then deploy."""
+    return learn_in_cloud(device, ctx) if ctx.updates_in_cloud else learn_on_device(device, ctx)
+
+
 def learn_on_device(device: str, ctx: Context) -> Background:
     """Train on the device whenever the scenario's update condition holds, then deploy.
 
@@ -121,3 +126,39 @@ def learn_on_device(device: str, ctx: Context) -> Background:
             continue
         if result is not None:
             ctx.deploy(device, result.model)
+
+
+def learn_in_cloud(device: str, ctx: Context) -> Background:
+    """Upload the buffer, train in the nearest cloud node, bring the weights back, then deploy.
+
+    The practice that ECC-SNN argues against (its introduction). Updates of devices that ask at the
+    same time share links and the cloud's engine with the tasks and with each other. The whole
+    buffer is uploaded; an update that fails on its way is tried again when the condition holds
+    next.
+    """
+    buffer = ctx.buffer(device)
+    while True:
+        yield ctx.until(ctx.update_when, device)
+        while not ctx.may_update(device):
+            yield ctx.until("charging", device)
+        batch, parent = buffer.batch(), ctx.model(device)
+        if batch is None:
+            continue
+        cloud = ctx.near(device, "cloud")
+        up_bytes = len(batch.sample_ids) * ctx.sample_bytes
+        try:
+            yield ctx.send(device, cloud, up_bytes)
+        except FlowError:
+            continue  # nothing was taken out of the buffer yet
+        try:
+            result = yield ctx.train(
+                cloud, ctx.learner, parent, batch, of=device, sent_bytes=up_bytes
+            )
+            if result is None:
+                continue
+            weights = result.model
+            yield ctx.send(cloud, device, weights.param_bytes, carries=weights)
+        except FlowError:
+            buffer.restore()
+            continue
+        ctx.deploy(device, weights)

@@ -47,6 +47,7 @@ _INDEX: dict[str, dict[str, str]] = {
     },
     "model": {
         "spiking_vgg": "ecsim.models.snn.vgg:SpikingVGG",
+        "relu_vgg": "ecsim.models.ann.twin:ReluVGG",
         "vgg": "ecsim.models.ann.vgg:VGG",
         "resnet": "ecsim.models.ann.resnet:ResNet",
         "mobilenet": "ecsim.models.ann.mobilenet:MobileNet",
@@ -58,7 +59,13 @@ _INDEX: dict[str, dict[str, str]] = {
         "joint_distillation": "ecsim.learning.setup:JointDistillation",
     },
     "update": {
-        "self_distillation": "ecsim.learning.update:SelfDistillation",
+        "self_distillation": "ecsim.learning.updates.self_distillation:SelfDistillation",
+        "fine_tune": "ecsim.learning.updates.fine_tune:FineTune",
+        "frozen_backbone": "ecsim.learning.updates.frozen_backbone:FrozenBackbone",
+        "lwf": "ecsim.learning.updates.lwf:LwF",
+        "ewc": "ecsim.learning.updates.ewc:EWC",
+        "replay": "ecsim.learning.updates.replay:Replay",
+        "joint": "ecsim.learning.updates.joint:Joint",
     },
     "costs": {
         "counted": "ecsim.costs.counted:Counted",
@@ -85,7 +92,7 @@ def names(kind: str, pattern: str = "*") -> list[str]:
     """Give the names of a kind that match a shell pattern, sorted.
 
     >>> names("model", "*vgg*")
-    ['spiking_vgg', 'vgg']
+    ['relu_vgg', 'spiking_vgg', 'vgg']
     """
     return sorted(fnmatch.filter([*_INDEX[kind], *_PLUGINS[kind]], pattern))
 

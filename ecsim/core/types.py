@@ -7,7 +7,7 @@ where a model knows only some of them: `ModelRef.classes` gives the global id of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -190,6 +190,22 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Samples by id, distinct, with the class each is taken for; both of shape (n,)."""
+
+    sample_ids: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.sample_ids)
+
+    @classmethod
+    def none(cls) -> Labelled:
+        """Give no samples at all."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """A training that is decided but not done.
 
@@ -199,9 +215,13 @@ class Plan:
     work : what it will cost.
     new_classes : the classes of the head it adds, in the order of its columns; may be empty.
     rows : the rows of the batch that it learns from.
+    earlier : samples from before this batch that it learns from too.
+    memory_bytes : memory that it takes beside the model that goes on serving.
     """
 
     child: ModelRef
     work: Work
     new_classes: tuple[int, ...]
     rows: npt.NDArray[np.int64]
+    earlier: Labelled = field(default_factory=Labelled.none)
+    memory_bytes: float = 0.0

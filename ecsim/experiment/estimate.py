@@ -71,7 +71,7 @@ class Estimate:
         if any(training.cpu_s is None for training in new):
             said.append("  (without those of plugins that do not say how long they train)")
         if self.most_updates is None:
-            said.append("updates of devices: not bounded, they start when a battery charges")
+            said.append("updates of devices: not bounded, they start with a charge or a drift")
         elif self.most_updates:
             said.append(
                 f"at most about {self.most_updates} distinct updates of devices, at most about "
@@ -136,6 +136,8 @@ def _updates(system: System) -> tuple[float, float]:
     capacity = min(policy.capacity, len(system.pools.stream))
     if policy.when == "buffer_full":
         per_device: float = n_tasks / capacity
+    elif policy.every_s is not None and policy.when == "periodic":
+        per_device = system.horizon_s / policy.every_s
     else:
         per_device = system.schedule.n_phases if policy.when == "end_of_phase" else math.inf
     n_updates = n_arms * len(system.devices) * per_device if n_arms else 0

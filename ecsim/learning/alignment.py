@@ -63,9 +63,14 @@ class Alignment:
         )  # spikes (T, N, …), features (N, …)
         compute.put(self.module)
 
-    def loss(self) -> Tensor:
-        """Give the term for the batch that both networks have just seen."""
+    def loss(self, reaches_student: bool = True) -> Tensor:
+        """Give the term for the batch that both networks have just seen.
+
+        Its gradient reaches the map from one side to the other and, unless that is unwanted, the
+        student.
+        """
         spikes, features = (self._seen.pop(stage) for stage in self._stages)
+        spikes = spikes if reaches_student else spikes.detach()
         loss: Tensor = self.module(spikes, features.float())
         return loss
 

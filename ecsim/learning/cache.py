@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -38,19 +38,22 @@ class Artefact:
     state : the network's state_dict, on the CPU.
     metrics : what its training reported.
     what : what it is, for a reader.
+    memory : what its training left for the next update, on the CPU.
     """
 
     head_classes: tuple[tuple[int, ...], ...]
     state: dict[str, torch.Tensor]
     metrics: dict[str, float]
     what: str
+    memory: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, net: IncrementalNet, metrics: dict[str, float], what: str) -> Artefact:
         """Take a network's weights."""
         heads = tuple(tuple(int(label) for label in head) for head in net.head_classes)
         state = {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}
-        return cls(heads, state, dict(metrics), what)
+        memory = {name: tensor.detach().cpu() for name, tensor in net.memory.items()}
+        return cls(heads, state, dict(metrics), what, memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +198,9 @@ class ArtefactCache:
                 stored["state_dict"],
                 stored["metrics"],
                 stored["what"],
+                stored["memory"],
             )
-            if stored["key"] != key or stored["digest"] != _digest(artefact.state):
+            if stored["key"] != key or stored["digest"] != _digest(artefact):
                 return None
             check(artefact)
             return artefact
@@ -208,9 +212,10 @@ class ArtefactCache:
 
         stored = {
             "key": key,
-            "digest": _digest(artefact.state),
+            "digest": _digest(artefact),
             "head_classes": [list(head) for head in artefact.head_classes],
             "state_dict": artefact.state,
+            "memory": artefact.memory,
             "metrics": artefact.metrics,
             "what": artefact.what,
         }
@@ -245,10 +250,11 @@ def default_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "ecsim"
 
 
-def _digest(state: dict[str, torch.Tensor]) -> str:
+def _digest(artefact: Artefact) -> str:
     import torch
 
     digest = hashlib.sha256()
+    state = artefact.state | {f"memory/{name}": t for name, t in artefact.memory.items()}
     for name in sorted(state):
         tensor = state[name].contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecsim.core.types import IntArray
+from ecsim.data.dataset import Augmentation
+from ecsim.learning.augmentation import variation
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
 from ecsim.learning.effort import Effort
@@ -38,12 +40,14 @@ class CloudTraining:
         labels: IntArray,
         seed: int,
         compute: Compute,
+        augmentation: Augmentation | None = None,
     ) -> dict[str, float]:
         """Train `net` in place and leave it on the CPU in eval mode; give the final loss.
 
         Parameters
         ----------
         images, labels : the samples, (N, C, H, W) and (N,); labels are global class ids.
+        augmentation : what ``augment`` does to a sample.
         """
         from torch.nn import functional as F
 
@@ -52,9 +56,10 @@ class CloudTraining:
         compute.put(net)
         batch_mode(net, len(labels))
         x, y = compute.tensor(images), compute.tensor(columns_of(net.classes, labels))
+        vary = variation(self.params.augment, augmentation or Augmentation(), seed)
         loss = train(
             net.parameters(),
-            lambda i: F.cross_entropy(net(x[i]).float(), y[i]),
+            lambda i: F.cross_entropy(net(vary(x[i])).float(), y[i]),
             len(labels),
             self.params,
             seed,

@@ -18,12 +18,14 @@ class Effort:
     batch_size : samples per step; a last batch of one sample joins the one before it.
     lr : initial learning rate of Adam; it falls to 0 over the steps along a cosine.
     weight_decay : L2 penalty of Adam.
+    augment : whether samples are varied as the data set declares it (cropped at random, mirrored).
     """
 
     epochs: Annotated[int, Ge(1)] = 10
     batch_size: Annotated[int, Ge(2)] = 32
     lr: Annotated[float, Gt(0)] = 2e-3
     weight_decay: Annotated[float, Ge(0)] = 5e-4
+    augment: bool = False
 
     def steps(self, n: int) -> int:
         """Give the number of mini-batches for `n` samples over all epochs."""

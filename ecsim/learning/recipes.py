@@ -41,13 +41,14 @@ def cloud_version(
     ids = np.asarray(samples, dtype=np.int64)
     key = content_key(
         compute, "cloud", type(training), training.params, architecture, architecture.backbone,
-        data.fingerprint, ids, train_seed,
+        data.fingerprint, ids, train_seed, *_augmentation(training, data).values(),
     )  # fmt: skip
     seed = derive_seed(train_seed, "cloud")
 
     def train() -> tuple[IncrementalNet, dict[str, float]]:
         net = architecture.build((classes,), seed)
-        return net, training.fit(net, data.images[ids], data.labels[ids], seed, compute)
+        extra = _augmentation(training, data)
+        return net, training.fit(net, data.images[ids], data.labels[ids], seed, compute, **extra)
 
     recipe = Recipe("cloud training", architecture, train, len(ids), _epochs(training))
     store.add(ref := _first("cloud", key, architecture, classes), recipe)
@@ -71,14 +72,16 @@ def setup_version(
     key = content_key(
         compute, "set-up", type(setup), setup.params, architecture, architecture.backbone,
         teacher.key, data.fingerprint, ids, classes, train_seed,
+        *_augmentation(setup, data).values(),
     )  # fmt: skip
     seed = derive_seed(train_seed, "set-up")
 
     def train() -> tuple[IncrementalNet, dict[str, float]]:
         net = architecture.build((classes,), seed)
         metrics = setup.fit(
-            net, store.net(teacher), data.images[ids], data.labels[ids], seed, compute
-        )
+            net, store.net(teacher), data.images[ids], data.labels[ids], seed, compute,
+            **_augmentation(setup, data),
+        )  # fmt: skip
         return net, metrics
 
     recipe = Recipe("set-up of the edge", architecture, train, len(ids), _epochs(setup))
@@ -130,6 +133,12 @@ def _epochs(training: Any) -> int:
     """Give the length of a training, 0 for a plugin that does not say it this way."""
     epochs = getattr(training.params, "epochs", 0)
     return epochs if isinstance(epochs, int) else 0
+
+
+def _augmentation(training: Any, data: Dataset) -> dict[str, Any]:
+    """Give what a training that augments is told of it; nothing to one that does not."""
+    augments = getattr(training.params, "augment", False)
+    return {"augmentation": data.augmentation} if augments else {}
 
 
 def _first(role: str, key: str, architecture: Architecture, classes: tuple[int, ...]) -> ModelRef:

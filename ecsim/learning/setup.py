@@ -12,6 +12,8 @@ import numpy.typing as npt
 from annotated_types import Ge, Gt
 
 from ecsim.core.types import IntArray
+from ecsim.data.dataset import Augmentation
+from ecsim.learning.augmentation import variation
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
 from ecsim.learning.effort import Effort
@@ -41,11 +43,14 @@ class JointDistillation:
         logit_weight : lambda_1 of Eq. 8.
         temperature : T of the softened logits.
         align_weight : lambda_2 of Eq. 10; 0 leaves the term out.
+        align_gradient : whether the term's gradient reaches the edge's network; false is a control,
+            in which the term is computed and changes no weight of it (erratum 5).
         """
 
         logit_weight: Annotated[float, Ge(0)] = 0.5
         temperature: Annotated[float, Gt(0)] = 3.0
         align_weight: Annotated[float, Ge(0)] = 0.0
+        align_gradient: bool = True
 
     def __init__(self, params: Params):
         self.params = params
@@ -58,12 +63,14 @@ class JointDistillation:
         labels: IntArray,
         seed: int,
         compute: Compute,
+        augmentation: Augmentation | None = None,
     ) -> dict[str, float]:
         """Train `net` in place and leave both networks on the CPU in eval mode; give the loss.
 
         Parameters
         ----------
         images, labels : samples of the student's classes, (N, C, H, W) and (N,).
+        augmentation : what ``augment`` does to a sample; teacher and student see the same.
 
         Raises
         ------
@@ -83,16 +90,18 @@ class JointDistillation:
         x, y = compute.tensor(images), compute.tensor(columns_of(net.classes, labels))
         shared = compute.tensor(columns_of(teacher.classes, net.classes))
         alignment = Alignment(net, teacher, x[:2], seed, compute) if p.align_weight else None
+        vary = variation(p.augment, augmentation or Augmentation(), seed)
 
         def loss_of(i: Tensor) -> Tensor:
+            seen = vary(x[i])
             with torch.no_grad():
-                taught = teacher(x[i])[:, shared].float()
-            logits = net(x[i]).float()
+                taught = teacher(seen)[:, shared].float()
+            logits = net(seen).float()
             loss = F.cross_entropy(logits, y[i])
             if p.logit_weight:
                 loss = loss + p.logit_weight * logit_loss(logits, taught, p.temperature)
             if alignment is not None:
-                loss = loss + p.align_weight * alignment.loss()
+                loss = loss + p.align_weight * alignment.loss(p.align_gradient)
             return loss
 
         parameters = list(net.parameters())

@@ -142,6 +142,7 @@ class VersionStore:
         def rebuilt(artefact: Artefact) -> IncrementalNet:
             net = recipe.architecture.build(artefact.head_classes)
             net.load_state_dict(artefact.state)
+            net.memory = dict(artefact.memory)
             if net.classes != ref.classes:
                 raise EcsimError(f"{recipe.what} knows {net.classes}, not {ref.classes}")
             return net.eval()

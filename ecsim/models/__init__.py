@@ -24,7 +24,7 @@ def list_models(pattern: str = "*") -> list[str]:
     """Give the names of models that match a shell pattern, sorted.
 
     >>> list_models("*vgg*")
-    ['spiking_vgg', 'vgg']
+    ['relu_vgg', 'spiking_vgg', 'vgg']
     """
     return registry.names("model", pattern)
 

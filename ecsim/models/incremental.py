@@ -23,6 +23,10 @@ class IncrementalNet(nn.Module):
     backbone : maps a batch to features (N, F) and has ``feature_dim`` = F.
     head_classes : for each head the global class ids of its columns; at least one head.
 
+    Attributes
+    ----------
+    memory : tensors that an update method left for the next update; no part of the weights.
+
     Raises
     ------
     ValueError
@@ -34,6 +38,7 @@ class IncrementalNet(nn.Module):
         self.backbone = backbone
         self.head_classes: tuple[tuple[int, ...], ...] = ()
         self.heads = nn.ModuleList()
+        self.memory: dict[str, Tensor] = {}
         if not head_classes:
             raise ValueError("a net needs at least one head")
         for classes in head_classes:

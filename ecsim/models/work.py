@@ -165,6 +165,27 @@ def param_bytes(net: nn.Module) -> int:
     return sum(t.numel() * t.element_size() for t in tensors if t.is_floating_point())
 
 
+def activation_bytes(net: nn.Module, in_shape: Sequence[int]) -> float:
+    """Give the bytes that one sample's training keeps for its backward pass.
+
+    Own model: what every innermost module puts out, over all time-steps. A module that works in
+    place is counted as if it did not: an upper bound.
+    """
+    total = 0
+
+    def on_call(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
+        nonlocal total
+        total += output.numel() * output.element_size() if isinstance(output, Tensor) else 0
+
+    hooks = [m.register_forward_hook(on_call) for m in net.modules() if not [*m.children()]]
+    try:
+        _run_blank(net, in_shape, lambda *_: None)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return float(total)
+
+
 def bytes_moved(net: nn.Module, in_shape: Sequence[int]) -> float:
     """Give an estimate of the bytes that one sample's forward pass reads and writes.
 

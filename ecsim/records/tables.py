@@ -134,6 +134,17 @@ UPDATES = Table(
         Column("macs", "float64", "MAC", "counted work of the training; null: not its own", True),
         Column("source", "text", "", "own, or the label of the strategy whose version it is"),
         Column("train_loss", "float64", "", "loss at the end of the training", nullable=True),
+        Column("trained_at", "text", "", "node that trained it; null: unknown", nullable=True),
+        Column(
+            "memory_bytes",
+            "float64",
+            "B",
+            "counted memory of the training; null: not its own",
+            True,
+        ),
+        Column(
+            "sent_bytes", "float64", "B", "uploaded and sent back for it; null: not its own", True
+        ),
     ),
 )
 

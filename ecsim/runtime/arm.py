@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import math
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ecsim.collab.context import Context
+from ecsim.collab.drift import DriftWatch, PageHinkley
 from ecsim.collab.operations import Account
 from ecsim.collab.place import Answers, Place, Price
 from ecsim.collab.probe import Probed, probe
@@ -120,6 +122,7 @@ class Arm:
         self._on_done = self._answered  # bound once
         self._horizon_s = system.horizon_s
         self._has_mortals = bool(self._mortals)
+        self._drifts: dict[str, DriftWatch] = {}
 
     def run(self) -> ArmResult:
         """Simulate to the horizon, let what is under way finish, check the books, write rows."""
@@ -246,10 +249,28 @@ class Arm:
             end_s = float(self._system.phase_ends[phase])
             if end_s < self._system.horizon_s:
                 self._world.spawn(self._end_of_phase(end_s))
+        self._start_triggers()
         for name, battery in self._faults.batteries.items():
             if battery.charger.power_w:
                 fire = self._context.condition("charging", name).fire
                 self._world.spawn(charging_begins(battery.charger, fire, self._horizon_s))
+
+    def _start_triggers(self) -> None:
+        """Let what starts updates besides phases and chargers begin."""
+        policy, context = self._system.update, self._context
+        if policy is None or self._replayed is not None:
+            return
+        for device in self._system.devices:
+            if policy.when == "periodic" and policy.every_s is not None:
+                fire = context.condition("periodic", device).fire
+                self._world.spawn(_periodic(policy.every_s, self._horizon_s, fire))
+            elif policy.when == "drift_detected":
+                self._on_done = self._answered_and_watched
+                fire = context.condition("drift_detected", device).fire
+                self._drifts[device] = DriftWatch(
+                    PageHinkley(*policy.drift), self._system.phase_ends[:-1].tolist(), fire,
+                    context.record,
+                )  # fmt: skip
 
     def _drain(self) -> None:
         drain_s = self._system.scenario.run.drain
@@ -279,7 +300,7 @@ class Arm:
         self._rows.n_arrived += 1
         self._open[task.id] = account = tracing.account(task)
         serving = self._strategy.serve(task, tracing.context)
-        return self._world.spawn(serving, account, self._answered, task)
+        return self._world.spawn(serving, account, self._on_done, task)
 
     def _die(self, task: Task) -> None:
         """End a task whose device is out: one that it held, or one that arrives meanwhile."""
@@ -313,6 +334,14 @@ class Arm:
             status = "late" if self._world._now >= self._horizon_s else "answered"
             self._tracing.end(account, status, self._world._now)
         self._rows.write(task_id, self._world._now, account, 0, source, label)
+
+    def _answered_and_watched(self, flow: Flow) -> None:
+        """Do the same, and let the device's drift detector see how sure its model was."""
+        task = flow.item
+        entropy = self._open[task.id].edge_entropy
+        self._answered(flow)
+        if entropy == entropy:  # NaN: it was not asked
+            self._drifts[task.device].see(entropy, self._world.now)
 
     def _checked_source(self, answer: object) -> int:
         """Give what the answer comes from; refuse one that no model on the node can have given."""
@@ -404,6 +433,9 @@ class Arm:
                 macs=deployment.macs if is_own else None,
                 source=source,
                 train_loss=self._system.train_loss(model),
+                trained_at=deployment.at,
+                memory_bytes=deployment.memory_bytes if is_own else None,
+                sent_bytes=deployment.sent_bytes if is_own else None,
             )
 
     def _probe(self, device: str, deployment: Deployment) -> None:
@@ -446,6 +478,14 @@ class Arm:
     def _phase_at(self, t_s: float) -> int:
         phase = int(np.searchsorted(self._system.phase_ends, t_s, side="right"))
         return min(phase, self._system.schedule.n_phases - 1)
+
+
+def _periodic(
+    every_s: float, horizon_s: float, fire: Callable[[], None]
+) -> Generator[After, None, None]:
+    for _ in range(1, math.ceil(horizon_s / every_s)):
+        yield After(every_s)
+        fire()
 
 
 def _end_of_background(flow: Flow) -> None:

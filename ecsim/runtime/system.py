@@ -18,7 +18,7 @@ from ecsim.collab.updates import UpdatePolicy
 from ecsim.collab.validation import Validation
 from ecsim.core import registry
 from ecsim.core.errors import DataError, ScenarioError, UserError
-from ecsim.core.types import Batch, ModelRef, Plan, Task, Work
+from ecsim.core.types import Batch, Labelled, ModelRef, Plan, Task, Work
 from ecsim.costs.cards import Card, all_cards
 from ecsim.costs.model import CostModel, EngineCost
 from ecsim.data.dataset import Dataset
@@ -27,6 +27,7 @@ from ecsim.learning import recipes
 from ecsim.learning.cache import ArtefactCache
 from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture
+from ecsim.learning.update import Origin, UpdateMethod
 from ecsim.learning.versions import VersionStore
 from ecsim.learning.weights import file_digest
 from ecsim.runtime.engines import at_operating_point, bases, basis_warnings, with_batches
@@ -102,7 +103,22 @@ class System:
         if self.scenario.costs.name == "published":
             return []  # the links' cards play no part
         found = link_warnings(self.scenario, _cards(self.scenario, "links"))
-        return basis_warnings(self.bases) + found
+        return basis_warnings(self.bases) + found + self._not_realisable()
+
+    def _not_realisable(self) -> list[str]:
+        """Say so where no device could learn as the scenario wants."""
+        entry, policy = self.scenario.learning.update, self.update
+        if entry is None or policy is None:
+            return []
+        said = []
+        if not policy.in_cloud and not getattr(policy.learner, "is_realisable", True):
+            said.append(
+                f"learning.update: {entry.name} is a ceiling, not realisable: a device does not "
+                "keep the data it needs"
+            )
+        if policy.truth is not None:
+            said.append("learning.update: labels: oracle is not realisable: it takes true classes")
+        return said
 
     @cached_property
     def bases(self) -> dict[str, dict[str, Any]]:
@@ -255,7 +271,7 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         versions=versions,
         predictors={"edge": edge_predictor, "cloud": cloud_predictor},
         first={"edge": edge, "cloud": cloud},
-        update=models.update(),
+        update=models.update(edge),
         compute=compute,
     )
     system.check_run(loaded)
@@ -308,9 +324,11 @@ def _check_tasks_and_engines(loaded: Loaded, system: System) -> None:
     trains = {plan.name: (plan.host or plan.inference).can_train for plan in system.nodes}
     for group, node in scenario.topology.nodes.items():
         cannot = not all(trains[name] for name in node.names(group))
-        if system.update is not None and node.tier != "cloud" and cannot:
+        in_cloud = system.update is not None and system.update.in_cloud
+        if system.update is not None and (node.tier == "cloud") == in_cloud and cannot:
             key = "host" if node.host else "card"
-            message = "expected a device that can train, or a host that can, for learning.update"
+            what = "cloud" if in_cloud else "device"
+            message = f"expected a {what} that can train, or a host that can, for learning.update"
             problems.append(loaded.problem(("topology", "nodes", group, key), message))
     edge, cloud = system.first["edge"], system.first["cloud"]
     missing = sorted(set(edge.classes) - set(cloud.classes))
@@ -393,7 +411,7 @@ class _Models:
         )  # fmt: skip
         return ref, self._oracle
 
-    def update(self) -> UpdatePolicy | None:
+    def update(self, edge: ModelRef) -> UpdatePolicy | None:
         """Give how devices learn; None without ``learning.update``."""
         entry = self._scenario.learning.update
         if entry is None:
@@ -419,9 +437,26 @@ class _Models:
                 self._versions, architecture, learner, parent, plan, batch, self._data.images, what
             )
 
+        if isinstance(learner, UpdateMethod):
+            learner.begin(self._origin(edge))
+        drift = entry.drift
         return UpdatePolicy(
-            entry.when, entry.while_updating, entry.buffer, learner, add, entry.only_while_charging
-        )
+            entry.when, entry.while_updating, entry.buffer, learner, add, entry.only_while_charging,
+            in_cloud=entry.where == "cloud",
+            sample_bytes=self._scenario.stream.payload or self._data.sample_bytes,
+            every_s=entry.every,
+            drift=(drift.tolerance, drift.threshold, drift.least),
+            truth=self._data.labels if entry.labels == "oracle" else None,
+        )  # fmt: skip
+
+    def _origin(self, edge: ModelRef) -> Origin:
+        """Say where the devices' learning starts from."""
+        spec = self._scenario.models.edge
+        assert isinstance(spec, TrainedModel)
+        ids, labels = self._pools.cloud, self._data.labels
+        ids = ids[np.isin(labels[ids], edge.classes)] if spec.weights is None else ids[:0]
+        samples = Labelled(np.asarray(ids, np.int64), labels[ids])
+        return Origin(edge, samples, self._data.sample_bytes, self._data.augmentation)
 
     def _architecture(self, spec: TrainedModel) -> Architecture:
         return Architecture(spec.name, spec.params, self._data.images.shape[1:])

@@ -138,6 +138,8 @@ def _updates(data: dict[str, Any]) -> Iterator[Finding]:
             ("learning", "update", "while_updating"),
             f"expected share or idle_only, as {levelled[0]!r} has levels, got 'offline'",
         )
+    if update.get("when") == "periodic" and "every" not in update:
+        yield ("learning", "update", "when"), "expected `every: TIME` beside when: periodic"
     for key, value in (("when", "charging"), ("only_while_charging", True)):
         if update.get(key) == value and uncharged:
             yield (

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
+from ecsim.core.units import Seconds
 from ecsim.scenario.files import File
 from ecsim.scenario.plugin import Plugin
 from ecsim.scenario.section import Section
@@ -74,16 +75,45 @@ class Setup(Plugin):
     noun: ClassVar[str] = "set-up"
 
 
+class Drift(Section):
+    """The Page-Hinkley test on the normalised entropies of a device's own answers."""
+
+    tolerance: Count = Field(default=0.05, description="rise of the mean that is no drift")
+    threshold: Annotated[float, Field(gt=0)] = Field(
+        default=5.0, description="sum of the excess over it at which a drift is detected"
+    )
+    least: Annotated[int, Field(ge=1)] = Field(
+        default=30, description="answers since the start or the last detection before the next one"
+    )
+
+
 class Update(Plugin):
     """How and when a device trains its model during the run."""
 
     registry: ClassVar[str] = "update"
     noun: ClassVar[str] = "update method"
 
-    when: Literal["end_of_phase", "buffer_full", "charging"] = Field(
+    when: Literal["end_of_phase", "buffer_full", "charging", "periodic", "drift_detected"] = Field(
         default="end_of_phase",
         description="what starts an update; charging: the begin of a window in which the device's "
-        "battery is charged",
+        "battery is charged; drift_detected: a lasting rise of the device's entropies",
+    )
+    every: Annotated[Seconds, Field(gt=0)] | None = Field(
+        default=None, description="time between the starts of updates, for when: periodic"
+    )
+    drift: Drift = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="how when: drift_detected sees a drift",
+    )
+    where: Literal["device", "cloud"] = Field(
+        default="device",
+        description="where the training runs; cloud: the device uploads what it buffered, and "
+        "gets the new weights back",
+    )
+    labels: Literal["cloud", "oracle"] = Field(
+        default="cloud",
+        description="what is learned of a buffered sample: the cloud's answer, or the true class",
     )
     only_while_charging: bool = Field(
         default=False,

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from ecsim.collab.context import Context
-from ecsim.collab.routines import Asking, ask, learn_on_device
+from ecsim.collab.routines import Asking, ask, learn
 from ecsim.collab.strategy import Background, Serving, Strategy
 from ecsim.core.errors import UserError
 from ecsim.core.types import Answer, FloatArray, Prediction, Task
@@ -153,7 +153,7 @@ class Learned(Strategy[LearnedParams]):
 
     def background(self, ctx: Context) -> Iterable[Background]:
         """One learner per device, as in ECC-SNN."""
-        return (learn_on_device(device, ctx) for device in ctx.devices if ctx.learns)
+        return (learn(device, ctx) for device in ctx.devices if ctx.learns)
 
 
 def highest(observe: Iterable[Feature]) -> FloatArray:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from ecsim.collab.context import Context
-from ecsim.collab.routines import Asking, ask, ask_cloud, learn_on_device
+from ecsim.collab.routines import Asking, ask, ask_cloud, learn
 from ecsim.collab.strategy import Background, Serving, Strategy
 from ecsim.core.errors import FlowError
 from ecsim.core.types import Answer, Prediction, Task
@@ -50,7 +50,7 @@ class Offloading(Strategy[P]):
         if not ctx.learns:
             return
         for device in ctx.devices:
-            yield learn_on_device(device, ctx)
+            yield learn(device, ctx)
             if getattr(self.params, "buffer", "routed") != "routed":
                 yield self._fetch_labels(device, ctx)
 

@@ -12,7 +12,7 @@ from ecsim.core.types import Batch, ModelRef, Work
 from ecsim.learning.columns import columns_of
 from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture
-from ecsim.learning.update import SelfDistillation
+from ecsim.learning.updates.self_distillation import SelfDistillation
 
 
 def learner(architecture, seed=11, **params):

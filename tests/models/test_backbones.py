@@ -14,6 +14,7 @@ from ecsim.core import registry
 from ecsim.core.errors import DataError, UserError
 from ecsim.models import build_from_params, create, list_models
 from ecsim.models.ann.resnet import ResNet
+from ecsim.models.ann.twin import ReluVGG
 from ecsim.models.ann.vgg import VGG
 from ecsim.models.plan import shapes
 from ecsim.models.snn.vgg import SpikingVGG
@@ -46,6 +47,7 @@ def _plugin():
 BUILT_IN = [
     ("spiking_vgg", SpikingVGG.Params()),
     ("spiking_vgg", SpikingVGG.Params(size="vgg9", steps=2, v_reset=None, surrogate="atan")),
+    ("relu_vgg", ReluVGG.Params()),
     ("vgg", VGG.Params()),
     ("vgg", VGG.Params(size="vgg9")),
     ("vgg", VGG.Params(size="vgg11")),
@@ -227,7 +229,7 @@ def test_refuses_shapes_that_are_no_image(name):
 
 def test_names_are_listed_and_unknown_ones_refused():
     assert {"flat_plugin", "resnet", "spiking_vgg", "vgg"} <= set(list_models())
-    assert list_models("*vgg*") == ["spiking_vgg", "vgg"]
+    assert list_models("*vgg*") == ["relu_vgg", "spiking_vgg", "vgg"]
     with pytest.raises(UserError, match="unknown model 'vg'"):
         create("vg", None, (1, 8, 8), [[0]])
     with pytest.raises(TypeError, match="Params"):
@@ -247,3 +249,42 @@ def test_an_ann_sees_frames_as_their_mean(name):
     assert torch.equal(net(frames), net(frames.mean(1)))
     with pytest.raises(DataError, match="takes"):
         net(torch.rand(2, 5, 3, 16, 16))
+
+
+@pytest.mark.parametrize("size", ["small", "vgg9"])
+def test_the_twin_has_the_spiking_vggs_weights(size):
+    """Shape by shape; and its forward costs a T-th of the dense spiking one's, the first layer
+    apart, which that runs once."""
+    spiking, twin = (
+        build_from_params(name, cls.Params(size=size), (3, 32, 32))
+        for name, cls in (("spiking_vgg", SpikingVGG), ("relu_vgg", ReluVGG))
+    )
+    shapes_of = [[tuple(p.shape) for p in net.parameters()] for net in (spiking, twin)]
+    assert shapes_of[0] == shapes_of[1] and spiking.feature_dim == twin.feature_dim
+    first = 3 * 9 * 32 * 32 * spiking.plan[0]
+    dense = [dense_macs(net, (3, 32, 32)) - first for net in (spiking, twin)]
+    assert dense[0] == 4 * dense[1]
+
+
+def test_spiking_vgg_step_by_step():
+    """The same network run one time-step after the other, neuron by neuron from Eq. 1-3."""
+    net = build_from_params("spiking_vgg", SpikingVGG.Params(steps=4), (2, 8, 8)).double()
+    x = torch.randn(3, 2, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+    for _ in range(30):  # statistics with which the neurons fire
+        net.train()(x)
+    net.eval()
+    states, spikes = {}, 0.0
+    with torch.no_grad():
+        for _ in range(4):
+            out = x
+            for k, stage in enumerate(net.stages):
+                if not hasattr(stage, "lif"):
+                    out = nn.functional.max_pool2d(out, 2)
+                    continue
+                membrane = 0.5 * states.get(k, 0.0) + 0.5 * stage.synapses(out)
+                out = (membrane >= 1.0).double()
+                states[k] = membrane * (1 - out)
+            spikes = spikes + out
+        # 1e-12: sums over a batch of another size round differently
+        torch.testing.assert_close(net(x), spikes.flatten(1) / 4, rtol=0, atol=1e-12)
+    assert 0 < spikes.mean() < 4

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ecsim.models import create
+from ecsim.models.work import param_bytes
 from ecsim.runtime.run import run_scenario
 
 MODELS = {
@@ -120,3 +121,48 @@ def test_updates_that_wait_for_the_charger(simulate, update):
     assert len(starts) >= 4
     assert (starts % 20.0 < 6.0).all()
     assert (starts >= 15.0).all()
+
+
+def test_updates_in_the_cloud_move_the_buffer_and_the_weights(simulate):
+    """The links carry what the table says; a version serves when its bytes have arrived."""
+    device, cloud = (
+        simulate(where, learning=learning(where=where)) for where in ("device", "cloud")
+    )
+    own, away = device.updates, cloud.updates
+    assert set(own["trained_at"]) <= set(own["device"]) and set(away["trained_at"]) == {"cloud"}
+    assert (own["sent_bytes"] == 0).all()
+    for update in away.itertuples():
+        net = create("spiking_vgg", None, (1, 8, 8), [list(range(update.n_classes))])
+        samples, rest = divmod(update.sent_bytes - param_bytes(net), 60e3)
+        assert rest == 0 and samples >= update.n_samples
+    assert (away["t_deploy_s"] > away["t_start_s"] + away["seconds"]).all()
+    trained = cloud.energy[cloud.energy["state"] == "training"]
+    assert set(trained.loc[trained["marginal_j"] > 0, "tier"]) == {"cloud"}
+
+
+def test_every_so_often(simulate):
+    run = simulate(learning=learning(when="periodic", every="7 s", epochs=1))
+    assert len(run.updates) >= 3
+    for _, times in run.updates.groupby("device", observed=True)["t_start_s"]:
+        assert ((times % 7.0).clip(upper=7.0) < 1e-9).all()
+
+
+def test_a_drift_is_detected_and_starts_an_update(simulate):
+    drift = {"tolerance": 0.02, "threshold": 1.0, "least": 10}
+    learns = learning(when="drift_detected", drift=drift, min_support=1, epochs=1)
+    learns["setup"]["epochs"] = 8  # an edge that is sure of what it knows
+    run = simulate(learning=learns)
+    marks = run.marks
+    assert {*marks["name"]} <= {"drift_delay_s", "drift_false_alarm"} and len(marks)
+    starts, times = run.updates["t_start_s"], marks["t_s"]
+    assert len(starts) and starts.isin(times).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "n_warnings"), [("ewc", "cloud", 0), ("joint", "oracle", 2)]
+)
+def test_rivals_in_a_scenario(simulate, name, labels, n_warnings):
+    run = simulate(name, learning=learning(name=name, epochs=1, labels=labels))
+    assert len(run.updates) and (run.updates["memory_bytes"] > 1e5).all()
+    ceiling = [text for text in run.manifest["warnings"] if "not realisable" in text]
+    assert len(ceiling) == n_warnings

@@ -18,7 +18,7 @@ from ecsim.models import plan as plans
 from ecsim.models.snn.lif import LIF
 from ecsim.models.snn.surrogate import SurrogateName
 
-_PLANS: dict[str, plans.Plan] = {"small": (*plans.SMALL, "F128"), "vgg9": plans.VGG9}
+PLANS: dict[str, plans.Plan] = {"small": (*plans.SMALL, "F128"), "vgg9": plans.VGG9}
 
 
 class SpikingVGG(nn.Module):
@@ -58,7 +58,7 @@ class SpikingVGG(nn.Module):
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
         self.steps = params.steps
-        self.plan = _PLANS[params.size]
+        self.plan = PLANS[params.size]
         self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
         shapes = plans.shapes(self.plan, self.in_shape)
         self.feature_dim = math.prod(shapes[-1])
