@@ -152,3 +152,19 @@ def test_refuses_the_state_of_another_batch(state, message):
 def test_refuses_neurons_that_make_no_sense(wrong):
     with pytest.raises(ValueError, match=r"tau|v_reset"):
         LIF(**wrong)
+
+
+@pytest.mark.parametrize("v_reset", [0.0, None])
+def test_cut_to_the_cache_it_gives_the_same_bits(v_reset, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    current = torch.randn(4, 9, 16, 5, generator=generator)
+    grad = torch.randn(4, 9, 16, 5, generator=generator)
+    found = []
+    for cached in (1 << 16, 700, 1):  # whole, two samples at a time, one
+        monkeypatch.setattr("ecsim.models.snn.lif._CACHED", cached)
+        x = current.clone().requires_grad_()
+        spikes = LIF(v_reset=v_reset)(x)
+        spikes.backward(grad)
+        found.append((spikes.detach(), x.grad))
+    for spikes, gradient in found[1:]:
+        assert torch.equal(spikes, found[0][0]) and torch.equal(gradient, found[0][1])

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from ecsim.models.snn.surrogate import Surrogate, SurrogateName, surrogate
 
+_CACHED = 1 << 16
+"""Membranes that are computed at once on a CPU: 256 KiB of them."""
+
 
 class Trace(NamedTuple):
     """What a neuron did: spikes, membrane before firing (U) and after reset (H), (T, N, ...)."""
@@ -110,9 +113,7 @@ class LIF(nn.Module):
 
     def _integrate(self, current: Tensor) -> Tensor:
         """Give the membranes before firing, U (T, N, ...)."""
-        # a membrane in half precision would lose small currents
-        half = current.dtype in (torch.bfloat16, torch.float16)
-        u = (current.float() if half else current) * self.tau
+        u = current.to(_state_dtype(current)) * self.tau
         for t in range(1, u.shape[0]):
             h = self._reset(u[t - 1], u[t - 1] >= self.threshold)
             u[t].add_(h, alpha=1 - self.tau)
@@ -133,28 +134,62 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, current: Tensor, lif: LIF) -> Tensor:
-        u = lif._integrate(current)
+        u = torch.empty_like(current, dtype=_state_dtype(current))
+        spikes = torch.empty_like(current)
+        for part in _parts(current):
+            membranes = lif._integrate(current[part])
+            u[part] = membranes
+            torch.ge(membranes, lif.threshold, out=spikes[part])
         ctx.save_for_backward(u)
         ctx.lif = lif
-        return (u >= lif.threshold).to(current.dtype)
+        return spikes
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
         lif: LIF = ctx.lif
         (u,) = ctx.saved_tensors
-        x = u - lif.threshold
-        slope = lif.surrogate.derivative(x)
-        g = grad_outputs[0] * slope
-        if lif.v_reset is None:
-            passed = None if lif.detach_reset else 1 - lif.threshold * slope
+        grad = grad_outputs[0]
+        result = torch.empty_like(u, dtype=grad.dtype)
+        for part in _parts(u):
+            result[part] = _gradient(lif, u[part], grad[part])
+        return result, None
+
+
+def _gradient(lif: LIF, u: Tensor, grad: Tensor) -> Tensor:
+    """Give dL/dI for G = `grad`; a new tensor."""
+    x = u - lif.threshold
+    slope = lif.surrogate.derivative(x)
+    g = grad * slope
+    if lif.v_reset is None:
+        passed = None if lif.detach_reset else 1 - lif.threshold * slope
+    else:
+        passed = (x < 0).to(u)
+        if not lif.detach_reset:
+            passed += (lif.v_reset - u) * slope
+    for t in range(u.shape[0] - 2, -1, -1):
+        if passed is None:
+            g[t].add_(g[t + 1], alpha=1 - lif.tau)
         else:
-            passed = (x < 0).to(u)
-            if not lif.detach_reset:
-                passed += (lif.v_reset - u) * slope
-        for t in range(u.shape[0] - 2, -1, -1):
-            if passed is None:
-                g[t].add_(g[t + 1], alpha=1 - lif.tau)
-            else:
-                g[t].addcmul_(g[t + 1], passed[t], value=1 - lif.tau)
-        return g.mul_(lif.tau).to(grad_outputs[0].dtype), None
+            g[t].addcmul_(g[t + 1], passed[t], value=1 - lif.tau)
+    return g.mul_(lif.tau)
+
+
+def _state_dtype(current: Tensor) -> torch.dtype:
+    # a membrane in half precision would lose small currents
+    half = current.dtype in (torch.bfloat16, torch.float16)
+    return torch.float32 if half else current.dtype
+
+
+def _parts(current: Tensor) -> list[tuple[slice, ...]]:
+    """Give indices that cut axis 1 of (T, N, ...) into parts that fit into a processor's cache.
+
+    Neurons do not know of each other, so that the parts give what the whole gives: to the bit
+    where a sample's neurons are a multiple of 16, since torch may round the rest of a vector in
+    another way.
+    """
+    if current.device.type != "cpu" or current.numel() <= _CACHED or current.dim() < 2:
+        return [(slice(None),)]
+    n = current.shape[1]
+    each = max(1, _CACHED * n // current.numel())
+    return [(slice(None), slice(start, start + each)) for start in range(0, n, each)]
