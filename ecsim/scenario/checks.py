@@ -132,7 +132,9 @@ def _updates(data: dict[str, Any]) -> Iterator[Finding]:
     lowest = "end" if "end" in tiers else "edge"
     devices = [name for name in nodes if mapping_at(nodes, name).get("tier") == lowest]
     uncharged = [name for name in devices if not mapping_at(nodes, name, "battery", "charging")]
-    levelled = [name for name in devices if mapping_at(nodes, name, "levels")]
+    clouds = [name for name in nodes if mapping_at(nodes, name).get("tier") == "cloud"]
+    trainers = clouds if update.get("where") == "cloud" else devices
+    levelled = [name for name in trainers if mapping_at(nodes, name, "levels")]
     if update.get("while_updating") == "offline" and levelled:
         yield (
             ("learning", "update", "while_updating"),

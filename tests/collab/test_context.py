@@ -1,5 +1,7 @@
 """What a strategy may ask for, on a world of three nodes with known times."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,9 @@ from ecsim.collab.context import Context
 from ecsim.collab.operations import Account
 from ecsim.collab.oracle import Table
 from ecsim.collab.place import Place
+from ecsim.collab.routines import learn_in_cloud
 from ecsim.collab.updates import UpdatePolicy
-from ecsim.core.errors import StrategyError
+from ecsim.core.errors import Lost, StrategyError
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Batch, ModelRef, Plan, Task, Work
 from ecsim.kernel import Engine, Link, Node, Topology, World
@@ -406,3 +409,46 @@ def test_marks_keep_the_time():
 def test_a_version_that_is_not_held_cannot_be_asked():
     with pytest.raises(StrategyError, match="does not hold"):
         Bench().ctx.infer("cam", TASK, CHILD)
+
+
+def learning_in_the_cloud():
+    bench = Bench()
+    bench.ctx._update = replace(bench.ctx._update, in_cloud=True, sample_bytes=1000.0)
+    for sample in (0, 1):
+        answer = bench.places["cloud"].predictor.predict(CLOUD, sample)
+        bench.ctx.buffer("cam").put(sample, answer)
+    return bench, learn_in_cloud("cam", bench.ctx)
+
+
+def test_an_update_in_the_cloud_takes_upload_training_and_download():
+    bench, learning = learning_in_the_cloud()
+    bench.ctx.condition("end_of_phase", "cam").fire()
+    _, account = bench.run(learning)
+    (deployment,) = bench.ctx.deployments
+    # 2 x 1000 bytes up, 4 s, 120 bytes of weights down; 0.5 s propagation each way
+    assert deployment.t_deploy_s == pytest.approx(2.0 + 0.5 + 4.0 + 0.12 + 0.5, rel=1e-12)
+    assert (deployment.device, deployment.at, deployment.sent_bytes) == ("cam", "cloud", 2120.0)
+    assert bench.ctx.model("cam") == CHILD and bench.ctx.model("cloud") == CLOUD
+    assert account.bytes == [0.0, 0.0, 0.0, 2000.0, 120.0]
+    assert len(bench.ctx.buffer("cam")) == 0
+
+
+def test_what_is_lost_on_the_way_to_the_cloud_or_back_is_learned_later():
+    bench, learning = learning_in_the_cloud()
+    buffer = bench.ctx.buffer("cam")
+    next(learning)
+    learning.send(None)  # uploads
+    waiting = learning.throw(Lost("upload"))
+    assert len(buffer) == 2 and waiting is not None
+    learning.send(None)
+    training = learning.send(None)
+    training.taken()
+    assert len(buffer) == 0
+    learning.throw(Lost("training"))
+    assert len(buffer) == 2
+    learning.send(None)
+    training = learning.send(None)
+    training.taken()
+    learning.send(training.value)  # sends the weights
+    learning.throw(Lost("weights"))
+    assert len(buffer) == 2 and not bench.ctx.deployments

@@ -439,6 +439,13 @@ def test_an_offline_training_and_levels_exclude_each_other(simulate):
         simulate(topology=topology(cam=levels), learning=learning)
 
 
+def test_so_they_do_in_the_cloud(simulate):
+    learning = {"update": {"name": "fine_tune", "while_updating": "offline", "where": "cloud"}}
+    levels = {"levels": {"low": {"speed": 0.5, "power": 0.3}}}
+    with pytest.raises(ScenarioError, match="expected share or idle_only, as 'cloud' has levels"):
+        simulate(topology=topology(cloud=levels), learning=learning)
+
+
 @pytest.mark.parametrize("update", [{"when": "charging"}, {"only_while_charging": True}])
 def test_updates_cannot_wait_for_a_charge_that_never_comes(simulate, update):
     learning = {"update": {"name": "self_distillation"} | update}
