@@ -130,12 +130,6 @@ class UpdateMethod:
     def freeze(self, child: IncrementalNet, has_new_head: bool) -> None:
         """Switch off the gradient of what is not trained; the newest head is in `child`."""
 
-    def mode(self, child: IncrementalNet, n: int) -> None:
-        """Put the network into the mode in which it trains on `n` samples."""
-        from ecsim.learning.training import batch_mode
-
-        batch_mode(child, n)
-
     def logits_of(self, child: IncrementalNet, x: Tensor) -> Callable[[Tensor], Tensor]:
         """Give what maps indices of samples x to the logits that are trained."""
         return lambda i: child(x[i])
@@ -230,7 +224,7 @@ class UpdateMethod:
         from torch.nn import functional as F
 
         from ecsim.learning.losses import logit_loss
-        from ecsim.learning.training import train
+        from ecsim.learning.training import batch_mode, train
 
         p, compute, n_fresh = self.params, self._compute, len(plan.rows)
         learned = _joined(
@@ -265,7 +259,7 @@ class UpdateMethod:
                 loss = loss + p.logit_weight * taught * fresh.float().mean()
             return loss if term is None else loss + term(i, logits)
 
-        self.mode(child, len(learned))
+        batch_mode(child, len(learned))
         loss = train(child.parameters(), loss_of, len(learned), p, seed, compute)
         child.requires_grad_(True).eval()
         with compute.active():

@@ -35,10 +35,6 @@ class FrozenBackbone(UpdateMethod):
         """Freeze the backbone."""
         child.backbone.requires_grad_(False)
 
-    def mode(self, child: IncrementalNet, n: int) -> None:
-        """Leave the statistics of normalisations alone."""
-        child.eval()
-
     def logits_of(self, child: IncrementalNet, x: Tensor) -> Callable[[Tensor], Tensor]:
         """Compute the features once, and give what the heads make of them."""
         import torch
