@@ -192,7 +192,12 @@ def _points(loaded: LoadedSuite, i: int, claim: Claim) -> list[list[Point]]:
     seed = _checked(loaded, i, base, claim.arm, ("arm",)).scenario.seed
     if claim.against is not None:
         other = {**base, **claim.against.changes}
-        _checked(loaded, i, other, claim.against.arm, ("against",))
+        if _checked(loaded, i, other, claim.against.arm, ("against",)).scenario.seed != seed:
+            message = "expected no seed of its own: both sides have those of the replicates"
+            raise ScenarioError([loaded.problem(("claims", i, "against"), message)])
+    if claim.over and claim.over.partition(".")[0] in ("seed", "seeds", "replications"):
+        message = f"expected a key that replicates have in common, got {claim.over!r}"
+        raise ScenarioError([loaded.problem(("claims", i, "over"), message)])
     xs: list[tuple[float, dict[str, object]]] = [(math.nan, {})]
     if claim.over not in (None, "phase"):
         xs = [

@@ -101,6 +101,10 @@ class Study:
         }
         given |= self.overrides
         given |= {key: _as_tree(value) for key, value in setting.items()}
+        for key, value in given.items():
+            if key.partition(".")[0] == "replications":
+                message = f"expected none here; vary the key {REPLICATE!r} instead"
+                raise ScenarioError([_as_tree(value).origin.problem((key,), message)])
         if REPLICATE in given:
             given |= {"seed": self._replicate(given, given.pop(REPLICATE))}
         given |= dict.fromkeys(_SECTIONS)
@@ -127,9 +131,12 @@ class Study:
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             message = f"expected a whole number from 0 on, got {show(number)}"
             raise ScenarioError([tree.origin.problem((REPLICATE,), message)])
+        message = "expected no single seeds beside replicates, which vary all of them"
         if (seeds := self.source.tree.child("seeds")) is not None:
-            message = "expected no single seeds beside replicates, which vary all of them"
             raise ScenarioError([seeds.place.problem(("seeds",), message)])
+        for key, single in given.items():
+            if key.partition(".")[0] == "seeds":
+                raise ScenarioError([_as_tree(single).origin.problem((key,), message)])
         base = given.get("seed", self.source.tree.child("seed"))
         seed = _as_tree(base).value if base is not None else 0
         is_seed = isinstance(seed, int) and not isinstance(seed, bool)

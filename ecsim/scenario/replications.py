@@ -41,7 +41,9 @@ class Replications(Section):
     @classmethod
     def completed(cls, given: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """Let max be min where it is not given."""
-        return {"max": given.get("min", 3)} | dict(given)
+        least = given.get("min", 3)
+        is_least = isinstance(least, int) and 2 <= least <= _MOST  # else it is reported as min
+        return {"max": least if is_least else _MOST} | dict(given)
 
     @model_validator(mode="after")
     def _fit(self) -> Self:

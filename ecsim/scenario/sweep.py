@@ -204,7 +204,7 @@ class Search(Trials):
     keys: dict[str, Values] = Field(description="lists to choose from, or ranges, by key")
     objectives: Annotated[
         tuple[Annotated[str, AfterValidator(_objective)], ...],
-        Field(strict=False, min_length=1),
+        Field(strict=False),
         BeforeValidator(_listed),
     ] = Field(description="such as maximize ecc_snn.accuracy; of several the front is kept")
     constraints: Annotated[
@@ -228,6 +228,8 @@ class Search(Trials):
     def _fits(self) -> Self:
         if not self.keys:
             raise ValueError("expected keys to search over, got none")
+        if not self.objectives:
+            raise ValueError("expected at least one objective, got an empty list")
         for key, of in self.keys.items():
             if isinstance(of, Range) and of.n is not None:
                 raise ValueError(f"expected no n in the range of {key} in a search")

@@ -174,6 +174,8 @@ MISTAKES = [
     (claim(scenario="other.yaml"), None, "expected an existing scenario file, got 'other.yaml'"),
     (claim(**{"set": {"stream.phse": "1 s"}}), "5:3", "unknown key, did you mean 'phase'?"),
     (claim(**{"set": {"seeds.world": 1}}), None, "expected a scenario without seeds.world"),
+    (claim(against={"arm": "ecc_snn", "set": {"seed": 5}}), None, "expected no seed of its own"),
+    (claim(over="seed", at=[1, 2], against=None), None, "a key that replicates have in common"),
     (claim(against=None, over="stream.payload", at=["1 kB"]), None, "at least two values"),
     (claim(against=None, over="stream.payload", at=["1 kB", "x"]), None, "at[1]: expected a quan"),
     (claim(over="phase", at=[1]), None, "expected no values for phase"),

@@ -141,6 +141,7 @@ def test_an_assertion_names_the_replicate_that_breaks_it(write_scenario, tmp_pat
     [
         ({"replications": {"mn": 3}}, "replications.mn: unknown key, did you mean 'min'?"),
         ({"replications": {"min": 1}}, "replications.min: expected at least 2, got 1"),
+        ({"replications": {"min": 2.5}}, "replications.min: expected a whole number, got 2.5"),
         ({"replications": {"min": 5, "max": 4}}, "expected max of at least min (5), got 4"),
         ({"replications": {"min": 3, "max": 4}}, "replications: expected stop"),
         (
@@ -160,3 +161,4 @@ def test_mistakes_have_their_place(write_scenario, sections, words):
         ecsim.run(path)
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
+    assert len(caught.value.problems) == 1

@@ -104,6 +104,7 @@ def test_the_front_is_what_brute_force_finds():
         ({"constraints": ["ecc_snn.cur"]}, "constraints"),
         ({"keys": {THRESHOLD: {"from": 0, "to": 2}}}, "expected at most 1"),
         ({"keys": {}}, "expected keys"),
+        ({"objectives": []}, "expected at least one objective"),
     ],
 )
 def test_mistakes_are_positioned(write_search, tmp_path, section, words):
