@@ -99,4 +99,6 @@ def read_replications(folder: str | Path) -> Replications:
             raise StoreError(f"{path / FILE} has not as many seeds as runs")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} holds no whole replications: {error}") from error
+    except StoreError as error:
+        raise StoreError(f"{error}; the same `ecsim run` makes what is missing") from error
     return found

@@ -175,7 +175,7 @@ class Run:
                 raise StoreError(
                     f"{folder} has format {manifest['format']}; this ecsim reads format {FORMAT}"
                 )
-            for name in _FILES:
+            for name in dict.fromkeys((*_FILES, *manifest["files"])):
                 about = manifest["files"][name]
                 if (folder / name).stat().st_size != about["bytes"]:
                     raise StoreError(f"{folder / name} is not as long as it was written")

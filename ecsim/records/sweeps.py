@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -58,12 +59,14 @@ class Sweep:
 
     @cached_property
     def runs(self) -> dict[str, Run]:
-        """The runs of the cells that are done, by id, in the order of the plan."""
+        """The runs of the cells that are done, by id, in the order of the plan.
+
+        A run that is not whole is not there: the sweep makes it anew.
+        """
         found = {}
         for cell in self.planned:
-            folder = self.path / "cells" / cell
-            if (folder / "manifest.json").is_file():
-                found[cell] = Run.open(folder)
+            with contextlib.suppress(StoreError):
+                found[cell] = Run.open(self.path / "cells" / cell)
         return found
 
     @cached_property

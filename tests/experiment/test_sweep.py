@@ -127,6 +127,10 @@ MISTAKES = {
     ),
     "no such strategy": ({"strategies.ecc_sn.threshold": [0.1]}, "did you mean 'ecc_snn'?"),
     "a replicate that is none": ({"replicate": [-1]}, "expected a whole number from 0 on"),
+    "replications": ({"replications.min": [2, 3]}, "vary the key 'replicate' instead"),
+    "a seed of one kind with replicates": (
+        {"replicate": [0, 1], "seeds.world": [4]}, "no single seeds beside replicates"
+    ),
 }  # fmt: skip
 
 
@@ -322,3 +326,20 @@ def test_a_name_that_is_no_folder_is_refused(write_scenario, tmp_path, name):
     )
     with pytest.raises(ScenarioError, match=r"own.yaml:2:7: name: expected a name for a folder"):
         read_plan(own)
+
+
+def test_a_cell_that_is_not_whole_is_not_done(write_sweep, tmp_path):
+    path = write_sweep()
+    found = ecsim.sweep(path, out=tmp_path)
+    broken = list(found.runs)[1]
+    (found.path / "cells" / broken / "tasks.parquet").unlink()
+    assert set(open_result("swept", tmp_path).runs) == set(found.planned) - {broken}
+    assert "3 of 4 cells done" in call("collect", "swept", "--out", tmp_path)
+    again = ecsim.sweep(path, out=tmp_path)
+    pd.testing.assert_frame_equal(again.cells, found.cells)
+
+
+def test_replicates_vary_all_seeds_also_where_the_command_line_fixes_one(write_sweep, tmp_path):
+    path = write_sweep(sweep={"axes": [{"keys": {"replicate": [0, 1]}}]})
+    said = call("sweep", path, "--set", "seeds.world=4", "--out", tmp_path / "out", code=2)
+    assert "--set: seeds.world: expected no single seeds beside replicates" in said

@@ -205,6 +205,16 @@ def test_load_takes_a_folder_a_name_or_the_beginning_of_one(tmp_path, make_run, 
     assert list_runs(tmp_path / "nowhere") == []
 
 
+def test_a_run_without_its_time_series_is_not_whole(tmp_path):
+    with RunWriter(tmp_path, NAME) as writer:
+        record(writer.path)
+        (writer.path / "series.parquet").write_bytes(b"rows")
+        run = writer.commit({}, summarise(**read_tables(writer.path)))
+    (run.path / "series.parquet").unlink()
+    with pytest.raises(StoreError, match="not a whole run"):
+        Run.open(run.path)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
