@@ -140,6 +140,7 @@ def plot(
     arms: Sequence[str] = (),
     where: Mapping[str, str] = _NO_WHERE,
     width: Literal["single", "double"] = "single",
+    out: str | Path = ROOT,
 ) -> Drawn:
     """Draw a figure of runs, replications or sweeps, as ``ecsim plot`` does; nothing is written.
 
@@ -149,18 +150,26 @@ def plot(
     Parameters
     ----------
     kind : pareto, latency-cdf, accuracy, energy, queues, queues-over-time, heatmap or parallel.
-    results : what `run` and `load` give.
+    results : what `run` and `load` give, or names as for `load`.
     metrics, keys : which to show, for kinds that show any.
     arms, where : labels of strategies, and values of swept keys, to choose.
     width : of one or two columns of a paper.
+    out : folder in which names are looked up.
+
+    Raises
+    ------
+    UserError : there is no such kind, metric or result, or it does not fit the kind.
     """
+    from ecsim.core.errors import UserError
     from ecsim.report.material import gather
     from ecsim.report.plots import drawing
     from ecsim.report.style import paper
 
+    if width not in drawing.WIDTHS_IN:
+        raise UserError(f"expected a width, single or double, got {width!r}")
     options = drawing.Options(drawing.WIDTHS_IN[width], tuple(metrics), tuple(keys))
     with paper():
-        return drawing.draw(kind, gather(results).only(arms, where), options)
+        return drawing.draw(kind, gather(_opened(results, out)).only(arms, where), options)
 
 
 def table(
@@ -169,12 +178,22 @@ def table(
     arms: Sequence[str] = (),
     where: Mapping[str, str] = _NO_WHERE,
     form: str = "latex",
+    out: str | Path = ROOT,
 ) -> str:
-    """Give a table of runs, replications or sweeps as text, as ``ecsim table`` does."""
+    """Give a table of runs, replications or sweeps as text, as ``ecsim table`` does.
+
+    The parameters are those of `plot`; `form` is latex, markdown or csv.
+    """
     from ecsim.report.material import gather
     from ecsim.report.tables import render
 
-    return render(gather(results).only(arms, where), metrics, form)
+    return render(gather(_opened(results, out)).only(arms, where), metrics, form)
+
+
+def _opened(results: Iterable[Any], out: str | Path) -> list[Any]:
+    from ecsim.records.opening import open_result
+
+    return [open_result(of, out) if isinstance(of, str | Path) else of for of in results]
 
 
 def _draw(summary: Summary, folder: Path) -> None:

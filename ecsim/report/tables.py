@@ -48,7 +48,7 @@ def render(material: Material, metrics: Sequence[str] = (), form: str = "latex")
     keys += [*material.keys, "strategy"]
     heads, cells = _columns(frame, metrics, form)
     rows = [
-        [*(_word(short(row[key]), form) for key in keys), *(column[i] for column in cells)]
+        [*(_key(row[key], form) for key in keys), *(column[i] for column in cells)]
         for i, row in enumerate(frame.to_dict("records"))
     ]
     titles = [_word("strategy" if key == "strategy" else key, form) for key in keys]
@@ -106,6 +106,13 @@ def _note(frame: pd.DataFrame, material: Material) -> str:
         return f"{sources}: one run each, no intervals"
     n = str(most) if most == least else f"{least} to {most}"
     return f"{sources}: means and 95 % t-intervals over {n} replicates"
+
+
+def _key(value: object, form: str) -> str:
+    """Write a swept value; a source that does not vary the key has none."""
+    if value is None or value != value:
+        return _NO_VALUE[form]
+    return _word(short(value), form)
 
 
 def _word(text: object, form: str) -> str:

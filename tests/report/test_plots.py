@@ -1,8 +1,10 @@
 """Figures for papers: right numbers, right size, the same bytes, and clear refusals."""
 
 import importlib
+import io
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -157,6 +159,19 @@ def test_nothing_is_cut_off_or_overlaps_the_legend(kind, run, sweep):
             assert page.y0 - 1 <= box.y0 and box.y1 <= page.y1 + 1
     for legend, axes in itertools.product(figure.legends, figure.axes):
         assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
+
+
+@pytest.mark.parametrize("kind", ["queues", "latency-cdf"])
+def test_a_legend_of_many_rows_leaves_the_panels_their_height(kind, run):
+    parts = gather([run]).parts
+    many = tuple(replace(part, values={"seen": i}) for part in parts for i in range(5))
+    with paper():
+        figure = draw(kind, replace(gather([run]), parts=many), Options()).figure
+        figure.savefig(io.BytesIO(), format="png")  # warns where the panels collapse
+    (legend,), axes = figure.legends, figure.axes[0]
+    assert len(legend.get_texts()) >= 8
+    assert axes.get_window_extent().height > 0.6 * figure.dpi
+    assert legend.get_window_extent().y0 >= -1
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,12 @@ def test_an_unstable_latency_is_no_number_and_energy_is(sweep):
     assert "pm" in by_link["20 Mbit/s"][3] and "pm" in by_link["3 Mbit/s"][4]
 
 
+def test_a_source_without_the_swept_key_has_no_value_of_it(run, sweep):
+    rows = body(render(gather([run, sweep]), ["cur"]))
+    links = [row[1] for row in rows]
+    assert links[0] == "--" and links[-1] in ("3 Mbit/s", "20 Mbit/s")
+
+
 def test_markdown_and_csv(replications):
     material = gather([replications])
     lines = render(material, ["cur"], "markdown").splitlines()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 WIDTHS_IN = {"single": SINGLE_IN, "double": DOUBLE_IN}
 DPI = 300
 SCREEN_DPI = 120
+_ROWS_WITHIN = 3  # of a legend, for which every figure has room
+_ROW_IN = 0.16
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def legend(figure: Figure, handles: Sequence[Artist], options: Options, **about:
     n_columns = max(1, min(len(handles), room, 6))
     n_rows = math.ceil(len(handles) / n_columns)
     n_columns = math.ceil(len(handles) / n_rows)  # rows of equal length
+    if n_rows > _ROWS_WITHIN:  # so that the panels keep their height
+        figure.set_figheight(figure.get_figheight() + _ROW_IN * (n_rows - _ROWS_WITHIN))
     figure.legend(
         handles=handles,
         loc="outside lower center",
