@@ -63,12 +63,13 @@ class Study:
         """
         source = Source.read(path)
         tree = source.tree
-        is_own = tree.child("scenario") is not None
         given = tree.plain()
+        is_own = "scenario" in given or bool(given) and {*given} <= {"name", *_SECTIONS}
         data = given if is_own else {key: given[key] for key in _SECTIONS if key in given}
         context = Context(lookup(), source.path.resolve().parent)
         try:
-            sections = SweepFile.model_validate({"scenario": "."} | data, context=context)
+            whole = data if is_own else {"scenario": "."} | data
+            sections = SweepFile.model_validate(whole, context=context)
         except ValidationError as error:
             raise ScenarioError([*source.problems, *from_validation(error, tree)]) from None
         if is_own and source.problems:

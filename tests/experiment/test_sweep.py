@@ -161,6 +161,14 @@ def test_sections_that_cannot_be(write_sweep, sweep, words):
         read_plan(write_sweep(sweep=sweep))
 
 
+def test_a_file_of_its_own_names_a_scenario(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("name: own\nsweep: {axes: [{keys: {seed: [1]}}]}\n")
+    with pytest.raises(ScenarioError, match=r"own.yaml:1:1: scenario: missing") as caught:
+        read_plan(own)
+    assert len(caught.value.problems) == 1
+
+
 def test_the_scenario_lies_in_the_folder_of_the_file(write_scenario, tmp_path):
     write_scenario(name="base")
     (tmp_path / "in").mkdir()

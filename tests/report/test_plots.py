@@ -161,16 +161,15 @@ def test_nothing_is_cut_off_or_overlaps_the_legend(kind, run, sweep):
         assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
 
 
-@pytest.mark.parametrize("kind", ["queues", "latency-cdf"])
-def test_a_legend_of_many_rows_leaves_the_panels_their_height(kind, run):
+def test_a_legend_of_many_rows_leaves_the_panels_their_height(run):
     parts = gather([run]).parts
-    many = tuple(replace(part, values={"seen": i}) for part in parts for i in range(5))
+    many = tuple(replace(part, values={"seen": i}) for part in parts for i in range(6))
     with paper():
-        figure = draw(kind, replace(gather([run]), parts=many), Options()).figure
+        figure = draw("queues", replace(gather([run]), parts=many), Options()).figure
         figure.savefig(io.BytesIO(), format="png")  # warns where the panels collapse
     (legend,), axes = figure.legends, figure.axes[0]
     assert len(legend.get_texts()) >= 8
-    assert axes.get_window_extent().height > 0.6 * figure.dpi
+    assert axes.get_window_extent().height > figure.dpi
     assert legend.get_window_extent().y0 >= -1
 
 
