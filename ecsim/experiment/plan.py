@@ -64,7 +64,7 @@ class Study:
         source = Source.read(path)
         tree = source.tree
         given = tree.plain()
-        is_own = "scenario" in given or bool(given) and {*given} <= {"name", *_SECTIONS}
+        is_own = "scenario" in given or (bool(given) and {*given} <= {"name", *_SECTIONS})
         data = given if is_own else {key: given[key] for key in _SECTIONS if key in given}
         context = Context(lookup(), source.path.resolve().parent)
         try:

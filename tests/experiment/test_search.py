@@ -102,7 +102,7 @@ def test_the_front_is_what_brute_force_finds():
         ({"objectives": ["maximize ecc_snn.acuracy"]}, "did you mean 'accuracy'"),
         ({"objectives": ["maximize ecc_sn.accuracy"]}, "did you mean 'ecc_snn'"),
         ({"constraints": ["ecc_snn.cur"]}, "constraints"),
-        ({"keys": {THRESHOLD: {"from": 0, "to": 2}}}, "expected at most 1"),
+        ({"keys": {THRESHOLD: {"from": 0, "to": 2}}}, "expected a number between 0 and 1"),
         ({"keys": {}}, "expected keys"),
         ({"objectives": []}, "expected at least one objective"),
     ],

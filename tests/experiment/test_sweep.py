@@ -115,7 +115,7 @@ def test_a_file_of_its_own_sets_values_and_replicates(write_scenario, tmp_path):
 MISTAKES = {
     "unknown key": ({THRESHOLD + "s": [0.1]}, "unknown key, did you mean 'threshold'?"),
     "no such section": ({"streem.phase": ["1 s"]}, "unknown key, did you mean 'stream'?"),
-    "refused value": ({THRESHOLD: [0.5, 1.5]}, "expected at most 1, got 1.5"),
+    "refused value": ({THRESHOLD: [0.5, 1.5]}, "expected a number between 0 and 1, got 1.5"),
     "wrong unit": ({"stream.phase": ["10 s", "10 W"]}, "'W' is not a unit of time"),
     "no value": ({THRESHOLD: []}, "expected at least one value, got an empty list"),
     "ends of two dimensions": (
