@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
 _OF_CELLS = ("accuracy", "cur", "latency_s.mean", "energy_per_task_j.total")
 
-if TYPE_CHECKING:
-    from ecsim.records.sweeps import Sweep
-
-_OF_CELLS = ("accuracy", "cur", "latency_s.mean", "energy_per_task_j.total")
-
 
 def replications(manifest: Mapping[str, Any]) -> Table:
     """Give the means with 95 % intervals of the main metrics, one line per strategy and metric."""
