@@ -58,6 +58,14 @@ class Pixels:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return self[:].astype(dtype or self.dtype, copy=False)
 
+    def to_unit(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Give normalised samples as what a byte is scaled to: pixels from 0 to 1."""
+        return values * self._deviation + self._mean
+
+    def from_unit(self, pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Give pixels from 0 to 1 as normalised samples."""
+        return (pixels - self._mean) / self._deviation
+
     def constants(self) -> bytes:
         """Give mean, deviation and scale as bytes: with the raw values they are the content."""
         return b"".join(part.tobytes() for part in (self._mean, self._deviation, self._scale))
