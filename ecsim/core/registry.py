@@ -36,6 +36,14 @@ _INDEX: dict[str, dict[str, str]] = {
     },
     "schedule": {
         "class_incremental": "ecsim.streams.schedule:ClassIncremental",
+        "blurry": "ecsim.streams.mixtures:Blurry",
+        "recurring": "ecsim.streams.mixtures:Recurring",
+        "gradual": "ecsim.streams.mixtures:Gradual",
+    },
+    "skew": {
+        "classes": "ecsim.streams.skew:Classes",
+        "dirichlet": "ecsim.streams.skew:Dirichlet",
+        "groups": "ecsim.streams.skew:Groups",
     },
     "arrivals": {
         "periodic": "ecsim.streams.arrivals:Periodic",

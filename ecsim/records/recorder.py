@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from ecsim.core.types import IntArray
+from ecsim.core.variants import NAMES as VARIANTS
 from ecsim.records.arrow import ROW_GROUP, open_writer, schema, write_columns, write_rows
 from ecsim.records.tables import ANSWERED, STAGES, STATUSES, TABLES, TASKS, WATCHED
 
@@ -30,7 +31,7 @@ _NEEDED = {
 }
 _WATCHED = {table.name: table for table in WATCHED}
 
-_DERIVED = ("latency_s", "correct", "deadline_met", "energy_j")
+_DERIVED = ("corruption", "latency_s", "correct", "deadline_met", "energy_j")
 _DTYPES = {"text": "i4", "int32": "i4", "int64": "i8", "float64": "f8", "bool": "?"}
 _GIVEN = {c.name: _DTYPES[c.dtype] for c in TASKS.columns if c.name not in _DERIVED}
 _GIVEN["deadline_s"] = "f8"  # needed for deadline_met, not stored
@@ -50,9 +51,11 @@ class Recorder:
     Parameters
     ----------
     folder : where ``tasks.parquet``, ``updates.parquet``, … are written; it must exist.
+    n_samples : rows of the data set; larger ids are of corrupted variants (`core.variants`).
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, n_samples: int | None = None):
+        self._n_samples = n_samples
         self._folder = Path(folder)
         self._writer = open_writer(self._folder / "tasks.parquet", TASKS)
         self._group = {name: np.empty(ROW_GROUP, dtype) for name, dtype in _GIVEN.items()}
@@ -216,13 +219,15 @@ class Recorder:
         self._counts += self._count_group()
         self._joules = self._sum_joules()
         columns = self._rows()
-        _derive(columns)
+        _derive(columns, self._n_samples)
         texts = list(self._codes)
         arrays = []
         for column in TASKS.columns:
             values = columns[column.name]
             if column.name == "status":
                 arrays.append(_dictionary(values, STATUSES))
+            elif column.name == "corruption":
+                arrays.append(_dictionary(values, VARIANTS))
             elif column.dtype == "text":
                 arrays.append(_dictionary(values, texts))
             elif column.name == "deadline_met":
@@ -233,8 +238,12 @@ class Recorder:
         self._n = 0
 
 
-def _derive(columns: dict[str, Any]) -> None:
+def _derive(columns: dict[str, Any], n_samples: int | None) -> None:
     """Add the columns that follow from the packed ones, in place."""
+    ids = columns["sample_id"]
+    columns["corruption"] = np.zeros(len(ids), dtype=np.int64)
+    if n_samples is not None:
+        columns["corruption"], columns["sample_id"] = np.divmod(ids, n_samples)
     t_answer_s = columns["t_answer_s"]
     is_answered = columns["status"] < _N_ANSWERED
     t_answer_s[~is_answered] = math.nan

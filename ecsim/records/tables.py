@@ -81,6 +81,7 @@ TASKS = Table(
         Column("phase", "int32", "", "phase in which it arrived, from 0"),
         Column("visit", "int32", "", "1 when this device sees the sample for the first time"),
         Column("sample_id", "int64", "", "row of the data set"),
+        Column("corruption", "text", "", "kind and severity of what was seen; empty: clean"),
         Column("status", "text", "", "one of " + ", ".join(STATUSES)),
         Column("t_arrive_s", "float64", "s", "time of arrival"),
         Column("t_answer_s", "float64", "s", "time of the answer; null without one", nullable=True),

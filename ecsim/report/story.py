@@ -56,9 +56,10 @@ def story(run: Run, task_id: int, arms: Sequence[str] = ()) -> str:
 def _arrival(row: dict[Any, Any]) -> list[str]:
     visit = "seen there for the first time" if row["visit"] == 1 else f"its visit {row['visit']}"
     new = ", a class that is new in this phase" if row["new_in_phase"] else ""
+    corrupted = f", with {row['corruption']}" if row["corruption"] else ""
     return [
         f"It arrived at {row['device']} at {row['t_arrive_s']:.6f} s, in phase {row['phase']}: "
-        f"sample {row['sample_id']} ({visit}), class {row['label']}{new}."
+        f"sample {row['sample_id']} ({visit}{corrupted}), class {row['label']}{new}."
     ]
 
 

@@ -131,7 +131,7 @@ class _OutcomeRows(TaskRows):
         name = "late" if is_late else STATUSES[status]
         log = cast(_Log, self._recorder)
         task = log.tasks.pop(task_id)
-        label = int(self._system.data.labels[task.sample_id])
+        label = int(self._system.labels[task.sample_id])
         log.end(task, name, now_s, account, source != NOWHERE, predicted == label)
 
 

@@ -99,7 +99,7 @@ class TaskRows:
         self.uploads: Counter[tuple[str, int]] = Counter()
         self.tasks: Counter[tuple[str, int]] = Counter()
         self.asks_edge = False
-        labels = np.asarray(system.data.labels)
+        labels = system.labels
         self._labels = labels
         n_classes = int(labels.max()) + 1
         n_phases = system.schedule.n_phases

@@ -82,7 +82,7 @@ def simulate(
     own_name, digest = identity(loaded)
     system = build(loaded, cache or ArtefactCache(warn=progress.note), progress)
     with RunWriter(out, name or own_name) as writer:
-        with Recorder(writer.path) as recorder:
+        with Recorder(writer.path, len(system.data.labels)) as recorder:
             results: dict[str, ArmResult] = {}
             for entry in in_order(scenario.strategies):
                 results[entry.label] = Arm(system, entry, results, recorder, progress).run()

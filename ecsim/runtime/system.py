@@ -18,9 +18,10 @@ from ecsim.collab.updates import UpdatePolicy
 from ecsim.collab.validation import Validation
 from ecsim.core import registry
 from ecsim.core.errors import DataError, ScenarioError, UserError
-from ecsim.core.types import Batch, Labelled, ModelRef, Plan, Task, Work
+from ecsim.core.types import Batch, Labelled, ModelRef, Plan, Samples, Task, Work
 from ecsim.costs.cards import Card, all_cards
 from ecsim.costs.model import CostModel, EngineCost
+from ecsim.data.corrupted import Corrupted
 from ecsim.data.dataset import Dataset
 from ecsim.data.npz import read_npz
 from ecsim.learning import recipes
@@ -36,14 +37,25 @@ from ecsim.runtime.network import LinkPlan, link_plans, link_warnings
 from ecsim.runtime.progress import Progress
 from ecsim.scenario.engine import Serving
 from ecsim.scenario.load import Loaded
+from ecsim.scenario.messages import not_one_of
 from ecsim.scenario.models import Predictions, TrainedModel
 from ecsim.scenario.schema import Scenario
 from ecsim.scenario.topology import member_of
 from ecsim.streams.arrivals import Arrivals, PerDevice
 from ecsim.streams.blocks import DeviceColumns, TaskBlock, merge, whole
+from ecsim.streams.corruptions import Corruptions, Spell
+from ecsim.streams.dealing import Dealer, Local
 from ecsim.streams.pools import Pools, split
 from ecsim.streams.schedule import Schedule
-from ecsim.streams.tasks import device_columns, phase_ends, tasks_of, time_of_task, timed_tasks_of
+from ecsim.streams.skew import Skew
+from ecsim.streams.tasks import (
+    dealers,
+    device_columns,
+    phase_ends,
+    tasks_of,
+    time_of_task,
+    timed_tasks_of,
+)
 
 _MOST_TASKS = 1e9
 
@@ -73,6 +85,7 @@ class System:
     Attributes
     ----------
     devices : names of the nodes at which tasks arrive: those of the lowest tier.
+    corruptions : which variants of samples they see when; None: the clean ones.
     versions : the store of trained networks.
     predictors, first : per role ("edge", "cloud"), who predicts and with which first version.
     update : how devices learn; None when they do not.
@@ -90,12 +103,11 @@ class System:
     first: dict[str, ModelRef]
     update: UpdatePolicy | None
     compute: Compute
+    corruptions: Corruptions | None = None
     devices: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        lowest = "end" if any(node.tier == "end" for node in self.nodes) else "edge"
-        devices = tuple(node.name for node in self.nodes if node.tier == lowest)
-        object.__setattr__(self, "devices", devices)
+        object.__setattr__(self, "devices", devices_of(self.scenario))
 
     @property
     def warnings(self) -> list[str]:
@@ -196,19 +208,37 @@ class System:
         """Give the same stream as one block; None when it has more than `most` tasks."""
         return whole(self._device_columns(), most)
 
+    @cached_property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Class of each sample by its id, those of corrupted variants included."""
+        return _labels(self.data, self.corruptions)
+
     def _device_columns(self) -> list[Iterator[DeviceColumns]]:
-        stream = self.scenario.stream
         return device_columns(
-            self.devices,
+            self._dealers(),
             arrivals=self.arrivals(),
             schedule=self.schedule,
-            phase_s=stream.phase,
+            phase_s=self.scenario.stream.phase,
+            world_seed=self.scenario.seeds.world,
+            horizon_s=self.horizon_s,
+            corruptions=self.corruptions,
+        )
+
+    def _dealers(self) -> dict[str, Dealer]:
+        stream = self.scenario.stream
+        skew: Skew | None = None
+        if stream.skew is not None:
+            skew = registry.resolve("skew", stream.skew.name)(stream.skew.params)
+        return dealers(
+            self.devices,
+            schedule=self.schedule,
             samples=self.pools.stream,
             labels=self.data.labels,
-            world_seed=self.scenario.seeds.world,
             data_seed=self.scenario.seeds.data,
             allocation=stream.allocation,
-            horizon_s=self.horizon_s,
+            skew=skew,
+            groups=self.data.groups,
+            local=Local(stream.local.share, stream.local.replace) if stream.local else None,
         )
 
     def arrivals(self) -> Arrivals:
@@ -220,7 +250,8 @@ class System:
         return arrivals
 
     def check_run(self, loaded: Loaded) -> None:
-        """Raise `ScenarioError` where arrivals and run control do not fit the rest."""
+        """Raise `ScenarioError` where samples, arrivals and run control do not fit the rest."""
+        self._check_samples(loaded)
         with _at(loaded, ("stream", "arrivals")):
             self.arrivals()
         with _at(loaded, ("run", "tasks")):
@@ -228,6 +259,22 @@ class System:
         with _at(loaded, ("run", "warmup")):
             if self.scenario.run.warmup >= horizon_s:
                 raise UserError(f"expected less than the horizon of {horizon_s:g} s")
+
+    def _check_samples(self, loaded: Loaded) -> None:
+        """See that each device has something to show at any time."""
+        stream = self.scenario.stream
+        with _at(loaded, ("stream", "skew") if stream.skew else ("stream",)):
+            dealt = self._dealers()
+            if stream.skew or stream.schedule.name != "class_incremental":
+                for dealer in dealt.values():
+                    dealer.check()
+
+
+def devices_of(scenario: Scenario) -> tuple[str, ...]:
+    """Give the names of the nodes at which tasks arrive: those of the lowest tier."""
+    nodes = list(scenario.topology.expanded())
+    lowest = "end" if any(node.tier == "end" for _, node in nodes) else "edge"
+    return tuple(name for name, node in nodes if node.tier == lowest)
 
 
 def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> System:
@@ -250,7 +297,8 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
     costs = costs_of(loaded)
     compute = Compute(scenario.compute.device, scenario.compute.threads, scenario.compute.precision)
     versions = VersionStore(cache, progress.training)
-    models = _Models(loaded, data, pools, schedule, compute, versions)
+    corruptions = _corruptions(loaded, data)
+    models = _Models(loaded, data, pools, schedule, compute, versions, corruptions)
     cloud, cloud_predictor = models.cloud()
     edge, edge_predictor = models.edge(cloud)
     system = System(
@@ -273,6 +321,7 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         first={"edge": edge, "cloud": cloud},
         update=models.update(edge),
         compute=compute,
+        corruptions=corruptions,
     )
     system.check_run(loaded)
     _check_tasks_and_engines(loaded, system)
@@ -291,6 +340,42 @@ def _pools(scenario: Scenario, data: Dataset) -> Pools:
         data.labels, shares, scenario.seeds.data,
         test=test, n_samples=asked.samples, n_test=asked.test_samples,
     )  # fmt: skip
+
+
+def _corruptions(loaded: Loaded, data: Dataset) -> Corruptions | None:
+    """Give which device sees what when; raises `ScenarioError` for devices there are not."""
+    entries = loaded.scenario.stream.corruptions
+    if not entries:
+        return None
+    devices = devices_of(loaded.scenario)
+    found = Corruptions(len(data.labels))
+    for i, entry in enumerate(entries):
+        chosen = []
+        for j, wanted in enumerate(entry.devices or ()):
+            named = [d for d in devices if wanted in (d, (member_of(d) or (d, 0))[0])]
+            if not named:
+                message = not_one_of(wanted, devices, "device at which tasks arrive")
+                place = ("stream", "corruptions", i, "devices", j)
+                raise ScenarioError([loaded.problem(place, message)])
+            chosen += named
+        until_s = math.inf if entry.until is None else entry.until
+        spell = Spell(entry.kind, entry.severity, entry.from_, until_s, entry.gradual)
+        with _at(loaded, ("stream", "corruptions", i)):
+            found.add(spell, list(dict.fromkeys(chosen)) or devices)
+    for role, spec in (
+        ("edge", loaded.scenario.models.edge),
+        ("cloud", loaded.scenario.models.cloud),
+    ):
+        if isinstance(spec, Predictions):
+            message = f"needs networks to predict corrupted samples; models.{role} is a table"
+            raise ScenarioError([loaded.problem(("stream", "corruptions"), message)])
+    return found
+
+
+def _labels(data: Dataset, corruptions: Corruptions | None) -> npt.NDArray[np.int64]:
+    """Give the class of each sample by its id, those of corrupted variants included."""
+    n_more = max(corruptions.variants, default=0) if corruptions else 0
+    return np.tile(data.labels, 1 + n_more)
 
 
 def _refuse_what_has_no_effect(loaded: Loaded) -> None:
@@ -350,6 +435,7 @@ class _Models:
         schedule: Schedule,
         compute: Compute,
         versions: VersionStore,
+        corruptions: Corruptions | None,
     ):
         self._loaded = loaded
         self._scenario = loaded.scenario
@@ -359,8 +445,18 @@ class _Models:
         self._compute = compute
         self._versions = versions
         self._seed = self._scenario.seeds.train
+        self._samples: Samples = data.images
+        variants: list[int] = []
+        if corruptions is not None:
+            with _at(loaded, ("stream", "corruptions")):
+                self._samples, variants = Corrupted(data.images), corruptions.variants
+        self._labels = _labels(data, corruptions)
+        seen = [number * len(data.labels) + pools.stream for number in variants]
         self._oracle = Oracle(
-            versions, data.images, (pools.stream, pools.probe, pools.validation), compute,
+            versions,
+            self._samples,
+            (pools.stream, pools.probe, pools.validation, *seen),
+            compute,
             with_operations=_is_calibrated(self._scenario),
         )  # fmt: skip
 
@@ -434,7 +530,7 @@ class _Models:
         def add(learner: Any, parent: ModelRef, plan: Plan, batch: Batch, device: str) -> None:
             what = f"update {plan.child.version} of {device}"
             recipes.update_version(
-                self._versions, architecture, learner, parent, plan, batch, self._data.images, what
+                self._versions, architecture, learner, parent, plan, batch, self._samples, what
             )
 
         if isinstance(learner, UpdateMethod):
@@ -446,7 +542,7 @@ class _Models:
             sample_bytes=self._scenario.stream.payload or self._data.sample_bytes,
             every_s=entry.every,
             drift=(drift.tolerance, drift.threshold, drift.least),
-            truth=self._data.labels if entry.labels == "oracle" else None,
+            truth=self._labels if entry.labels == "oracle" else None,
         )  # fmt: skip
 
     def _origin(self, edge: ModelRef) -> Origin:
@@ -535,7 +631,7 @@ def _is_calibrated(scenario: Scenario) -> bool:
 
 
 @contextmanager
-def _at(loaded: Loaded, path: tuple[str, ...]) -> Iterator[None]:
+def _at(loaded: Loaded, path: tuple[str | int, ...]) -> Iterator[None]:
     """Give a `UserError` raised inside the position of a path in the scenario."""
     try:
         yield

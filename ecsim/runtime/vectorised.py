@@ -292,7 +292,7 @@ class Vectorised:
     def write(self, recorder: Recorder, label: str) -> None:
         """Hand all rows to the recorder, in the order in which the tasks ended."""
         system, n = self._system, self.n
-        labels = np.asarray(system.data.labels)[self._sample]
+        labels = system.labels[self._sample]
         devices = self._devices()
         edge, cloud = devices[0].model, system.first["cloud"]
         schedule, classes = system.schedule, np.arange(system.data.n_classes)

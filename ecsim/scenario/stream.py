@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from ecsim.core.units import Bytes, Seconds
+from ecsim.core.variants import Kind
 from ecsim.scenario.plugin import Plugin
 from ecsim.scenario.section import Section
 
@@ -77,6 +78,61 @@ class Arrivals(Plugin):
     name: str = Field(alias="kind", description="registered arrival process")
 
 
+class Skew(Plugin):
+    """How devices differ in the samples that they have."""
+
+    registry: ClassVar[str] = "skew"
+    noun: ClassVar[str] = "skew"
+
+    name: str = Field(alias="kind", description="registered skew")
+
+
+class Local(Section):
+    """The part of its samples that a device has at a time."""
+
+    share: Share = Field(description="share of its samples of each class that a device has")
+    replace: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="share of these that each phase replaces by others, oldest first"
+    )
+
+    @model_validator(mode="after")
+    def _has_others(self) -> Self:
+        if self.share * (1 + self.replace) > 1 + 1e-9:  # decimal fractions
+            most = (1 - self.share) / self.share
+            raise ValueError(
+                f"a share of {self.share:g} leaves too few others: expected to replace at most "
+                f"{most:.3g}, got {self.replace:g}"
+            )
+        return self
+
+
+class Corruption(Section):
+    """A stretch of time in which devices see their samples corrupted."""
+
+    kind: Kind = Field(description="noise, blur, brightness, contrast or occlusion")
+    severity: Annotated[int, Field(ge=1, le=5)] = Field(description="strength, from 1 to 5")
+    from_: Annotated[Seconds, Field(ge=0)] = Field(
+        default=0.0, alias="from", description="begin, from the start of the run"
+    )
+    until: Annotated[Seconds, Positive] | None = Field(
+        default=None, description="end; without it the end of the run"
+    )
+    devices: tuple[str, ...] | None = Field(
+        default=None, strict=False, description="devices or groups of devices; without it all"
+    )
+    gradual: bool = Field(
+        default=False, description="whether the severity grows step by step from 1 to `severity`"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.until is None and self.gradual:
+            raise ValueError("expected until, by when a gradual corruption has grown")
+        if self.until is not None and self.until <= self.from_:
+            raise ValueError(f"expected an end after {self.from_:g} s, got {self.until:g} s")
+        return self
+
+
 class Stream(Section):
     """The tasks."""
 
@@ -88,6 +144,15 @@ class Stream(Section):
     )
     allocation: Literal["shared", "disjoint"] = Field(
         default="shared", description="whether devices draw from the same samples"
+    )
+    skew: Skew | None = Field(
+        default=None, description="how devices differ in their samples; without it they do not"
+    )
+    local: Local | None = Field(
+        default=None, description="part of its samples that a device has at a time; without it all"
+    )
+    corruptions: tuple[Corruption, ...] | None = Field(
+        default=None, strict=False, description="when devices see their samples corrupted"
     )
     deadline: Annotated[Seconds, Positive] | None = Field(
         default=None, description="time a task may take"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 from annotated_types import Ge
 
 from ecsim.core.errors import UserError
+from ecsim.core.types import FloatArray
 
 
 class Schedule(Protocol):
@@ -34,6 +36,26 @@ class Schedule(Protocol):
 
     def new_in(self, phase: int) -> tuple[int, ...]:
         """Give those of them that arrive for the first time and are not in `groups[0]`."""
+
+
+@runtime_checkable
+class Mixing(Protocol):
+    """What a schedule has besides when its classes do not arrive alike within a phase.
+
+    Without it, each sample of the classes of a phase is as likely as any other.
+    """
+
+    def mix(self, phase: int, share: FloatArray) -> npt.NDArray[np.float64]:
+        """Give the probability of each class at points of a phase.
+
+        Parameters
+        ----------
+        share : the points, as shares of the phase that are over, (n,), in [0, 1].
+
+        Returns
+        -------
+        (n, n_classes), each row summing to 1; zero for classes that `classes_in` does not name.
+        """
 
 
 def class_order(n_classes: int, seed: int) -> tuple[int, ...]:
@@ -85,6 +107,23 @@ def split_classes(
     return first + tuple(size + (task < more) for task in range(n_later))
 
 
+def class_groups(
+    n_classes: int, base_classes: int, increment: int, seed: int
+) -> tuple[tuple[int, ...], ...]:
+    """Give the classes in groups of u, v, v, …, in the order of the seed.
+
+    Raises `UserError` when more base classes are asked for than there are, or none is left.
+    """
+    sizes = split_classes(n_classes, base_classes, increment=increment)
+    if len(sizes) < 2:
+        key = "base_classes" if base_classes else "increment"
+        raise UserError(
+            f"{key}: {sizes[0]} of {n_classes} classes at the start leave none to learn"
+        )
+    order, ends = class_order(n_classes, seed), np.cumsum(sizes).tolist()
+    return tuple(order[end - size : end] for size, end in zip(sizes, ends, strict=True))
+
+
 class ClassIncremental:
     """B-u Inc-v: u classes known at the start, then v new ones in each phase.
 
@@ -125,14 +164,7 @@ class ClassIncremental:
 
     def __init__(self, params: Params, n_classes: int, seed: int):
         self.params = params
-        sizes = split_classes(n_classes, params.base_classes, increment=params.increment)
-        if len(sizes) < 2:
-            key = "base_classes" if params.base_classes else "increment"
-            raise UserError(
-                f"{key}: {sizes[0]} of {n_classes} classes at the start leave none to learn"
-            )
-        order, ends = class_order(n_classes, seed), np.cumsum(sizes).tolist()
-        self.groups = tuple(order[end - size : end] for size, end in zip(sizes, ends, strict=True))
+        self.groups = class_groups(n_classes, params.base_classes, params.increment, seed)
 
     @property
     def n_phases(self) -> int:

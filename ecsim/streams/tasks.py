@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, count, islice, repeat
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,11 @@ from ecsim.core.randomness import Streams
 from ecsim.core.types import IntArray, Task
 from ecsim.streams.arrivals import Arrivals, PerDevice
 from ecsim.streams.blocks import DeviceColumns, TaskBlock, merge
-from ecsim.streams.decks import Allocation, Deck, allocate
+from ecsim.streams.corruptions import Corruptions
+from ecsim.streams.dealing import Dealer, Local
+from ecsim.streams.decks import Allocation, allocate
 from ecsim.streams.schedule import Schedule
+from ecsim.streams.skew import Skew, skewed
 
 _FEW = 256  # tasks whose numbers are made at once: they shall stay in the processor's cache
 
@@ -33,9 +37,9 @@ def task_stream(
     payload_bytes: float,
     world_seed: int,
     data_seed: int,
-    allocation: Allocation = "shared",
     deadline_s: float | None = None,
     horizon_s: float | None = None,
+    **supply: Any,
 ) -> Iterator[Task]:
     """Give every task of the run by time of arrival, one after the other; the same on each call.
 
@@ -54,17 +58,17 @@ def task_stream(
     deadline_s : time from arrival within which an answer counts as in time, for every task.
     horizon_s : tasks arrive before it; by default until the last phase has its length. May be
         infinite.
+    supply : what else `dealers` takes: allocation, skew, groups, local.
     """
+    dealt = dealers(
+        devices, schedule=schedule, samples=samples, labels=labels, data_seed=data_seed, **supply
+    )
     columns = device_columns(
-        devices,
+        dealt,
         arrivals=arrivals,
         schedule=schedule,
         phase_s=phase_s,
-        samples=samples,
-        labels=labels,
         world_seed=world_seed,
-        data_seed=data_seed,
-        allocation=allocation,
         horizon_s=horizon_s,
     )
     return chain.from_iterable(
@@ -115,45 +119,76 @@ def _few_tasks(
 _new_task = partial(tuple.__new__, Task)
 
 
-def device_columns(
+def dealers(
     devices: Sequence[str],
+    *,
+    schedule: Schedule,
+    samples: IntArray,
+    labels: IntArray,
+    data_seed: int,
+    allocation: Allocation = "shared",
+    skew: Skew | None = None,
+    groups: IntArray | None = None,
+    local: Local | None = None,
+) -> dict[str, Dealer]:
+    """Give who deals samples to each device, by its name; they begin anew with each call.
+
+    Parameters
+    ----------
+    skew : how devices differ in what they have; without it they are alike.
+    groups : group of every sample of the data set, for a skew that asks for it.
+    local : the part of it that a device has at a time; without it all.
+
+    Raises
+    ------
+    UserError : there are too few samples, classes or groups for what is asked.
+    """
+    data = Streams(data_seed)
+    if skew is None:
+        hands = allocate(samples, labels, devices, allocation, data)
+    else:
+        base = schedule.groups[0]
+        hands = skewed(samples, labels, groups, devices, allocation, skew, base, data)
+    position = None
+    if skew is None or allocation == "disjoint":  # a sample has one place, whoever has it
+        position = np.zeros(int(np.max(samples)) + 1, dtype=np.int64)
+        for hand in {id(hand): hand for hand in hands.values()}.values():
+            position[hand] = np.arange(len(hand))
+    n_classes = sum(map(len, schedule.groups))
+    n_of_class = np.bincount(labels[samples], minlength=max(n_classes, int(np.max(labels)) + 1))
+    return {
+        device: Dealer(device, hand, labels, n_of_class, schedule, data, local, position)
+        for device, hand in hands.items()
+    }
+
+
+def device_columns(
+    dealt: Mapping[str, Dealer],
     *,
     arrivals: Arrivals,
     schedule: Schedule,
     phase_s: float,
-    samples: IntArray,
-    labels: IntArray,
     world_seed: int,
-    data_seed: int,
-    allocation: Allocation = "shared",
     horizon_s: float | None = None,
+    corruptions: Corruptions | None = None,
 ) -> list[Iterator[DeviceColumns]]:
-    """Give the tasks of each device as blocks of columns, for `blocks.merge` or `blocks.whole`."""
+    """Give the tasks of each device as blocks of columns, for `blocks.merge` or `blocks.whole`.
+
+    Parameters
+    ----------
+    dealt : who deals to each device, in the order of devices.
+    corruptions : which variant of a sample a device sees when; its id is given instead.
+    """
     horizon_s = schedule.n_phases * phase_s if horizon_s is None else horizon_s
-    world, data = Streams(world_seed), Streams(data_seed)
-    hands = allocate(samples, labels, devices, allocation, data)
-    position = np.zeros(int(np.max(samples)) + 1, dtype=np.int64)  # of a sample in its hand
-    for hand in {id(hand): hand for hand in hands.values()}.values():
-        position[hand] = np.arange(len(hand))
-    n_classes = int(np.max(labels)) + 1
-    known: dict[tuple[int, int], IntArray] = {}
-
-    def shown(device: str, phase: int) -> IntArray:
-        """Give what of its hand a device may see in a phase; many devices have one hand."""
-        hand = hands[device]
-        found = known.get((id(hand), phase))
-        if found is None:
-            is_shown = np.bincount(schedule.classes_in(phase), minlength=n_classes) > 0
-            found = known[id(hand), phase] = hand[is_shown[labels[hand]]]
-        return found
-
-    return [
-        _device_blocks(
-            device, _blocks(seat, device, arrivals, world, horizon_s), schedule, phase_s,
-            len(hands[device]), shown, position, data,
-        )
-        for seat, device in enumerate(devices)
-    ]  # fmt: skip
+    world = Streams(world_seed)
+    found = []
+    for seat, (device, dealer) in enumerate(dealt.items()):
+        times = _blocks(seat, device, arrivals, world, horizon_s)
+        columns = _device_blocks(dealer, times, schedule, phase_s)
+        if corruptions is not None:
+            columns = _corrupted(device, columns, corruptions)
+        found.append(columns)
+    return found
 
 
 def phase_ends(schedule: Schedule, phase_s: float) -> npt.NDArray[np.float64]:
@@ -162,34 +197,30 @@ def phase_ends(schedule: Schedule, phase_s: float) -> npt.NDArray[np.float64]:
 
 
 def _device_blocks(
-    device: str,
-    blocks: Iterator[npt.NDArray[np.float64]],
-    schedule: Schedule,
-    phase_s: float,
-    n_hand: int,
-    shown: Callable[[str, int], IntArray],
-    position: npt.NDArray[np.int64],
-    data: Streams,
+    dealer: Dealer, blocks: Iterator[npt.NDArray[np.float64]], schedule: Schedule, phase_s: float
 ) -> Iterator[DeviceColumns]:
     """Give (times, phases, sample ids, visits) of one device, block by block."""
     ends = phase_ends(schedule, phase_s)[:-1]  # of all phases but the last
-    visits = np.zeros(n_hand, dtype=np.int64)
-    current, deck = -1, None
     for times in blocks:
         phases = np.searchsorted(ends, times, side="right")
-        drawn, seen = [], []
         # times ascend, so that each phase is one stretch of the block
-        counts = np.bincount(phases)
-        for phase in np.flatnonzero(counts).tolist():
-            if deck is None or phase != current:
-                deck = Deck(shown(device, phase), data("deck", device, str(phase)))
-                current = phase
-            for piece in deck.deal(int(counts[phase])):
-                where = position[piece]
-                visits[where] += 1  # a piece has no sample twice
-                drawn.append(piece)
-                seen.append(visits[where])
+        borders = np.flatnonzero(np.diff(phases)) + 1
+        drawn, seen = [], []
+        for stretch in np.split(times, borders):
+            phase = int(np.searchsorted(ends, stretch[0], side="right"))
+            share = np.clip(stretch / phase_s - phase, 0, 1)
+            samples, visits = dealer.deal(phase, share)
+            drawn.append(samples)
+            seen.append(visits)
         yield times, phases, np.concatenate(drawn), np.concatenate(seen)
+
+
+def _corrupted(
+    device: str, blocks: Iterator[DeviceColumns], corruptions: Corruptions
+) -> Iterator[DeviceColumns]:
+    """Give the same with the ids of the variants that are seen at these times."""
+    for times, phases, samples, visits in blocks:
+        yield times, phases, corruptions.seen(device, times, samples), visits
 
 
 def _blocks(

@@ -82,6 +82,7 @@ def as_dict(row):
         out[f"{stage}_service_s"] = ledger.service_s[i]
         out[f"{stage}_j"] = ledger.joules[i]
     out["energy_j"] = math.fsum([*ledger.joules, ledger.wasted_j])
+    out["corruption"] = ""
     out["deadline_met"] = None
     if task.deadline_s is not None:
         out["deadline_met"] = answered and t_answer_s - task.t_arrive_s <= task.deadline_s
@@ -106,6 +107,19 @@ def test_stored_rows_equal_rows_built_by_hand(tmp_path, rows):
             np.testing.assert_array_equal(stored.to_numpy(), expected.to_numpy())
         else:
             assert stored.tolist() == expected.tolist(), column.name
+
+
+def test_ids_beyond_the_data_set_are_stored_as_sample_and_corruption(tmp_path, rows):
+    """The ids of `rows` go to 49: with 20 samples those are clean, noise 1 and noise 2."""
+    given = rows(300)
+    with Recorder(tmp_path, n_samples=20) as recorder:
+        store(recorder, given)
+    frame = read_frame(tmp_path / "tasks.parquet", TASKS)
+    ids = np.array([row[1].sample_id for row in given])
+    assert ids.max() >= 40
+    assert frame["sample_id"].tolist() == (ids % 20).tolist()
+    names = np.array(["", "noise 1", "noise 2"])[ids // 20]
+    assert frame["corruption"].tolist() == names.tolist()
 
 
 def test_every_nan_is_a_null_in_the_file_and_only_where_declared(tmp_path, rows):

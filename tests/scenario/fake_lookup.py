@@ -101,6 +101,7 @@ class RandomOffloadParams:
 TABLE: dict[str, dict[str, type[Any]]] = {
     "data": {"digits": NoParams, "npz": NpzParams},
     "schedule": {"class_incremental": ClassIncrementalParams},
+    "skew": {"none": NoParams},
     "arrivals": {"poisson": PoissonParams, "periodic": PeriodicParams},
     "model": {"spiking_vgg": VggParams, "vgg": VggParams},
     "cloud_training": {"supervised": TrainingParams},
