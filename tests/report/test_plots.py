@@ -5,6 +5,7 @@ import io
 import itertools
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from matplotlib.image import imread
 
 from ecsim.cli.main import cli
 from ecsim.core.errors import UserError
-from ecsim.report.material import gather
+from ecsim.report.material import Material, Part, gather
 from ecsim.report.plots import KINDS
 from ecsim.report.plots.drawing import Options, draw, write
 from ecsim.report.plots.pareto import front
@@ -102,6 +103,43 @@ def test_accuracy_in_bins_adds_up_to_the_run(run):
     total = np.nansum(mine["accuracy"] * n) / sum(n)
     assert total == pytest.approx(run.summary[label]["accuracy"])
     assert {10.0, 20.0, 30.0} <= set(mine["t_start_s"])  # bins end where phases do
+
+
+def test_the_stream_shows_every_task_of_each_device_once(run):
+    found = drawn("stream", [run])
+    tasks = run.tasks[run.tasks["strategy"] == run.tasks["strategy"].iloc[0]]
+    frame = found.frame
+    assert frame["n_tasks"].sum() == len(tasks)
+    for (device, label), part in frame.groupby(["device", "class"]):
+        mine = tasks[(tasks["device"] == device) & (tasks["label"] == label)]
+        assert part["n_tasks"].sum() == len(mine)
+        inside = [mine["t_arrive_s"].between(a, b, inclusive="left").sum()
+                  for a, b in zip(part["t_start_s"], part["t_end_s"], strict=True)]  # fmt: skip
+        assert part["n_tasks"].tolist() == inside
+    panels = [axes for axes in found.figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in panels] == ["cam[0]", "cam[1]"]
+    for axes in panels:  # the shares of a bin are 100 % together
+        field = np.ma.filled(axes.collections[0].get_array(), 0.0)
+        assert field.sum(axis=0) == pytest.approx(np.full(field.shape[1], 100.0))
+
+
+def test_the_stream_names_corruptions(run):
+    t_s = run.tasks["t_arrive_s"]
+    is_hit = ((run.tasks["device"] == "cam[1]") & (t_s >= 10) & (t_s < 20)).to_numpy()
+    tasks = run.tasks.assign(corruption=np.where(is_hit, "blur 2", ""))
+    seen = SimpleNamespace(tasks=tasks, manifest=run.manifest)
+    with paper():
+        found = draw("stream", Material((Part("a", {}, seen),), ("ecc_snn",)), Options())
+    texts = {axes.get_title(): [t.get_text() for t in axes.texts] for axes in found.figure.axes}
+    assert texts["cam[0]"] == [] and texts["cam[1]"] == ["blur 2"]
+    hit = found.frame[found.frame["corruption"] == "blur 2"]
+    assert set(hit["device"]) == {"cam[1]"} and hit["t_start_s"].min() == 10.0
+    assert hit["n_tasks"].sum() == (is_hit & (tasks["strategy"] == "ecc_snn")).sum()
+
+
+def test_the_stream_is_of_one_run(replications):
+    with pytest.raises(UserError, match="expected one run, got 2"):
+        drawn("stream", [replications])
 
 
 def test_energy_bars_end_at_the_total_with_its_interval(replications):

@@ -8,6 +8,7 @@ KINDS = {
     "pareto": "two metrics against each other, with the front of what no other point beats",
     "latency-cdf": "share of tasks that were answered within a time",
     "accuracy": "stream accuracy and cloud-upload rate over time",
+    "stream": "classes over time at each device, and when it saw corrupted samples",
     "energy": "marginal energy per task by stage",
     "queues": "use and length of the busiest engines and links",
     "queues-over-time": "the same as time series, of runs with run: {probe: ...}",

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ecsim.core.types import FloatArray
-from ecsim.records.store import Run
-from ecsim.report.keys import number_of
 from ecsim.report.material import Material, Series
 from ecsim.report.plots.drawing import Drawn, Options, legend
-from ecsim.report.plots.window import in_window, mean_of
+from ecsim.report.plots.window import bins, in_window, mean_of
 from ecsim.report.style import GREY, LineStyle, line_styles
 
-_N_BINS = 24  # about as many; whole ones per phase
 _PANELS = (("accuracy", "correct", "stream accuracy (%)"), ("cur", "uploaded", "uploaded (%)"))
 
 
@@ -26,7 +21,8 @@ def draw(material: Material, options: Options) -> Drawn:
     import pandas as pd
 
     series = material.series()
-    edges_s, borders_s = _edges(series[0].runs[0])
+    run = series[0].runs[0]
+    edges_s, borders_s = bins(run, float(run.manifest["warmup_s"]))
     styles = line_styles([one.label for one in series])
     n_rows = 1 if options.is_double else 2
     figure = Figure((options.width_in, 2.7 if n_rows == 1 else 3.9), layout="constrained")
@@ -69,18 +65,6 @@ def _draw_curve(
     if is_replicated:
         low, high = (100 * bound.clip(0, 1) for bound in curve[1:])
         axes.fill_between(middle_s, low, high, color=style.color, alpha=0.2, linewidth=0)
-
-
-def _edges(run: Run) -> tuple[FloatArray, FloatArray]:
-    """Give the borders of the bins, which never cross a phase's, and those of phases inside."""
-    start_s, end_s = float(run.manifest["warmup_s"]), float(run.manifest["horizon_s"])
-    phase_s = number_of(run.manifest["scenario"]["stream"]["phase"]) or end_s
-    last = int(run.tasks["phase"].max()) if len(run.tasks) else 0
-    borders_s = [t for t in (phase_s * i for i in range(1, last + 1)) if start_s < t < end_s]
-    whole = [start_s, *borders_s, end_s]
-    n_each = max(1, round(_N_BINS / (len(whole) - 1)))
-    parts = [np.linspace(a, b, n_each + 1)[:-1] for a, b in pairwise(whole)]
-    return np.concatenate([*parts, [end_s]]), np.array(borders_s)
 
 
 def _shares(series: Series, column: str, edges_s: FloatArray) -> FloatArray:

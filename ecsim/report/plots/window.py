@@ -1,18 +1,22 @@
-"""The tasks that a figure looks at, and means over replicates with their intervals."""
+"""The tasks and times that a figure looks at, and means over replicates with their intervals."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ecsim.core.types import FloatArray
 from ecsim.records.store import Run
+from ecsim.report.keys import number_of
 from ecsim.report.material import Series
 from ecsim.statistics.interval import t_interval
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_N_BINS = 24  # about as many; whole ones per phase
 
 
 def in_window(run: Run, strategy: str) -> pd.DataFrame:
@@ -20,6 +24,18 @@ def in_window(run: Run, strategy: str) -> pd.DataFrame:
     tasks = run.tasks
     is_inside = tasks["t_arrive_s"].between(run.manifest["warmup_s"], run.manifest["horizon_s"])
     return tasks[(tasks["strategy"] == strategy).to_numpy() & is_inside.to_numpy()]
+
+
+def bins(run: Run, start_s: float) -> tuple[FloatArray, FloatArray]:
+    """Give the borders of bins of time, which never cross a phase's, and those of phases inside."""
+    end_s = float(run.manifest["horizon_s"])
+    phase_s = number_of(run.manifest["scenario"]["stream"]["phase"]) or end_s
+    last = int(run.tasks["phase"].max()) if len(run.tasks) else 0
+    borders_s = [t for t in (phase_s * i for i in range(1, last + 1)) if start_s < t < end_s]
+    whole = [start_s, *borders_s, end_s]
+    n_each = max(1, round(_N_BINS / (len(whole) - 1)))
+    parts = [np.linspace(a, b, n_each + 1)[:-1] for a, b in pairwise(whole)]
+    return np.concatenate([*parts, [end_s]]), np.array(borders_s)
 
 
 def mean_of(curves: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
