@@ -123,27 +123,20 @@ def _draw_corruptions(
     seen = mine[mine["corruption"] != ""].groupby("t_start_s")["corruption"].first()
     named = [str(seen.get(start_s, "")) for start_s in edges_s[:-1]]
     begin = 0
-    for name, stretch in groupby(named):
-        end = begin + len(list(stretch))
+    for kind, stretch in groupby(named, key=lambda name: name.split(" ")[0]):
+        severities = [name.split(" ")[-1] for name in stretch]
+        end = begin + len(severities)
         start_s, span_s = edges_s[begin], edges_s[end] - edges_s[begin]
         begin = end
-        if not name:
+        if not kind:
             continue
+        corner = (start_s, top - 0.2)
         axes.add_patch(
-            Rectangle(
-                (start_s, top - 0.2),
-                span_s,
-                1.5,
-                facecolor="white",
-                edgecolor=GREY,
-                hatch="////",
-                linewidth=0.4,
-            )
+            Rectangle(corner, span_s, 1.5, fc="white", ec=GREY, hatch="////", linewidth=0.4)
         )
-        room = span_s / (edges_s[-1] - edges_s[0]) * width_in / _LETTER_IN
-        fits = [text for text in (name, name.split()[-1]) if len(text) < room]
-        if fits:
+        text = f"{kind} {'–'.join(sorted({min(severities), max(severities)}))}"
+        if _LETTER_IN * len(text) < span_s / (edges_s[-1] - edges_s[0]) * width_in:
             axes.text(
-                start_s + span_s / 2, top + 0.5, fits[0], ha="center", va="center", fontsize=6,
+                start_s + span_s / 2, top + 0.5, text, ha="center", va="center", fontsize=6,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             )  # fmt: skip
