@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from ecsim.core.registry import names, resolve
 from ecsim.records.metrics import MEANINGS
 from ecsim.records.tables import dictionary
 from ecsim.scenario.claims import Claim, Other, Suite
+from ecsim.scenario.params import params_spec
 from ecsim.scenario.section import Section
+from ecsim.scenario.stream import Corruption, Local
 from ecsim.scenario.sweep import Axis, Range, Search, Sweep, SweepFile
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -37,10 +40,18 @@ SWEEP = """# Sweep files
 What `ecsim sweep` and `ecsim search` read: the sections `sweep` and `search`, in a scenario or in a
 file of its own. Generated from the declarations; see [how to sweep](../how-to/sweep.md).
 """
+STREAMS = """# Streams
+
+What `stream.schedule`, `stream.skew`, `stream.local` and `stream.corruptions` may say; how to
+use it is in [how to say what devices see](../how-to/streams.md). Generated from the declarations.
+"""
 _OF_SWEEPS: tuple[tuple[str, type[Section]], ...] = (
     ("A file of its own", SweepFile), ("`sweep`", Sweep), ("An entry of `axes`", Axis),
     ("A range, where a list of values may stand too", Range), ("`search`", Search),
 )  # fmt: skip
+
+
+_HEAD = "| key | default | meaning |\n|---|---|---|\n"
 
 
 def claims() -> str:
@@ -53,8 +64,21 @@ def sweeps() -> str:
     return SWEEP + "".join(_keys(title, section) for title, section in _OF_SWEEPS)
 
 
+def streams() -> str:
+    """Give the page of what devices see."""
+    page = STREAMS
+    for registry_kind in ("schedule", "skew"):
+        for name in names(registry_kind):
+            page += f"\n## `{registry_kind}: {{kind: {name}}}`\n\n{_HEAD}"
+            for key, param in params_spec(resolve(registry_kind, name).Params).items():
+                default = "required" if param.is_required else f"`{param.default}`"
+                page += f"| `{key}` | {default} | {param.description} |\n"
+    page += _keys("`local`", Local)
+    return page + _keys("An entry of `corruptions`", Corruption)
+
+
 def _keys(title: str, section: type[Section]) -> str:
-    page = f"\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n"
+    page = f"\n## {title}\n\n{_HEAD}"
     for key, field in section.fields_by_key().items():
         default = "" if field.is_required() or not field.default else f"`{field.default}`"
         default = "required" if field.is_required() else default
@@ -65,6 +89,7 @@ def _keys(title: str, section: type[Section]) -> str:
 
 def main() -> None:
     """Write the pages."""
+    (REFERENCE / "streams.md").write_text(streams())
     (REFERENCE / "sweep.md").write_text(sweeps())
     (REFERENCE / "tables.md").write_text(TABLES + dictionary())
     rows = (f"| `{name}` | {unit} | {meaning} |\n" for name, (unit, meaning) in MEANINGS.items())

@@ -162,8 +162,8 @@ class Gradual(_Phases):
         Attributes
         ----------
         over : share of a phase that the move takes.
-        classes : `seen_and_new` leads to the classes so far and the next group, as
-            `class_incremental` shows them; `group` to one group after the other.
+        classes : `seen_and_new` leads to the classes so far and the next group,
+            as in `class_incremental`; `group` leads to one group after the other.
         """
 
         over: Annotated[float, Gt(0), Le(1)] = 1.0

@@ -56,10 +56,11 @@ def test_data_dictionary_is_the_declared_one():
     assert page.endswith(dictionary()), "run: python docs/generate.py"
 
 
-def test_sweep_page_is_the_declared_one():
-    page = (ROOT / "docs" / "reference" / "sweep.md").read_text()
+@pytest.mark.parametrize(("name", "made_by"), [("sweep", "sweeps"), ("streams", "streams")])
+def test_page_of_keys_is_the_declared_one(name, made_by):
+    page = (ROOT / "docs" / "reference" / f"{name}.md").read_text()
     generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
-    assert page == generate["sweeps"](), "run: python docs/generate.py"
+    assert page == generate[made_by](), "run: python docs/generate.py"
 
 
 def test_metrics_page_lists_every_metric():
