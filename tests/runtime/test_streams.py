@@ -8,6 +8,7 @@ from ecsim.core.errors import ScenarioError
 from ecsim.core.randomness import Streams
 from ecsim.core.variants import variant
 from ecsim.data.corrupted import corrupt
+from ecsim.data.digits import Digits
 from ecsim.learning.update import SelfDistillation
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
@@ -18,12 +19,12 @@ from ecsim.scenario.load import load
 DIGITS = load_digits()
 NETWORKS = {
     "models": {
-        "edge": {"name": "spiking_vgg", "size": "small", "steps": 1},
+        "edge": {"name": "spiking_vgg", "size": "small", "steps": 2},
         "cloud": {"name": "vgg", "size": "small"},
     },
     "learning": {
         "cloud": {"epochs": 1},
-        "setup": {"name": "joint_distillation", "epochs": 1},
+        "setup": {"name": "joint_distillation", "epochs": 6},
         "update": {"name": "self_distillation", "epochs": 1, "min_support": 1},
     },
 }
@@ -89,6 +90,10 @@ def test_the_prediction_is_that_of_the_corrupted_image(runs):
     tasks = run.tasks[run.tasks["strategy"] == "edge_only"]
     noisy = tasks[tasks["corruption"] == "noise 4"].head(8)
     assert len(noisy) == 8
+    clean = runs[0]["clean"][1].tasks
+    clean = clean[clean["strategy"] == "edge_only"].set_index("task_id")["normalized_entropy"]
+    changes = noisy["normalized_entropy"].to_numpy() - clean[noisy["task_id"]].to_numpy()
+    assert (np.abs(changes) > 0.02).sum() >= 6  # the network can tell the difference
     low, high = (float(f(system.data.images[:])) for f in (np.min, np.max))
     for row in noisy.to_dict("records"):
         sample = row["sample_id"]
@@ -108,6 +113,8 @@ def test_devices_learn_from_what_they_saw(runs):
     first = variant("noise", 4) * n
     learned = {sample: image for sample, image in trained["noisy"].items() if sample >= n}
     assert learned and all(first <= sample < first + n for sample in learned)
+    clean = Digits(Digits.Params()).load().images
+    assert all(np.abs(image - clean[i - first]).mean() > 0.05 for i, image in learned.items())
     seen = found["noisy"][1].tasks
     assert {sample - first for sample in learned} <= set(
         seen[(seen["corruption"] == "noise 4")]["sample_id"]

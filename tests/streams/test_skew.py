@@ -191,6 +191,32 @@ def test_a_skew_tilts_a_mix():
             assert abs(found[device, label] - n * p) <= 6 * np.sqrt(n * p * (1 - p)) + 1e-9
 
 
+def test_a_mix_meets_unequal_shares_in_proportion_to_both():
+    schedule = Blurry(Blurry.Params(base_classes=4, increment=3, blur=0.5), 10, 1)
+    skew, whole = dirichlet(0.5), np.bincount(LABELS[SAMPLES], minlength=10)
+    has = {d: np.bincount(LABELS[h], minlength=10) for d, h in hands(skew, 2, seed=2).items()}
+    found = Counter(
+        (task.device, int(LABELS[task.sample_id]))
+        for task in stream(schedule=schedule, skew=skew, phase_s=300.0)
+        if task.phase == 1
+    )
+    for device, counts in has.items():
+        expected = schedule.mix(1, np.zeros(1))[0] * counts / whole
+        n = sum(found[device, label] for label in range(10))
+        for label, p in enumerate(expected / expected.sum()):
+            assert abs(found[device, label] - n * p) <= 6 * np.sqrt(n * p * (1 - p)) + 1e-9
+
+
+def test_a_dealer_goes_on_where_it_stopped():
+    schedule = Blurry(Blurry.Params(base_classes=4, increment=3, blur=0.5), 10, 1)
+    share = np.linspace(0, 1, 300)
+    whole = dealt(schedule=schedule)["cam[0]"].deal(0, share)
+    dealer = dealt(schedule=schedule)["cam[0]"]
+    parts = [dealer.deal(0, share[a:b]) for a, b in ((0, 7), (7, 8), (8, 300))]
+    for column in (0, 1):
+        assert np.array_equal(whole[column], np.concatenate([part[column] for part in parts]))
+
+
 @given(st.integers(1, 60), st.floats(0.05, 0.95), st.floats(0, 1), st.integers(0, 6))
 def test_a_window_replaces_its_share_and_no_more(n, share, replace, phase):
     local = Local(share, min(replace, (1 - share) / share))
