@@ -264,10 +264,9 @@ class System:
         """See that each device has something to show at any time."""
         stream = self.scenario.stream
         with _at(loaded, ("stream", "skew") if stream.skew else ("stream",)):
-            dealt = self._dealers()
-            if stream.skew or stream.schedule.name != "class_incremental":
-                for dealer in dealt.values():
-                    dealer.check()
+            different = {id(dealer.hand): dealer for dealer in self._dealers().values()}
+            for dealer in different.values():
+                dealer.check()
 
 
 def devices_of(scenario: Scenario) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ class Dealer:
         position: IntArray | None = None,
     ):
         self._device = device
-        self._hand = hand
+        self.hand = hand
         self._labels = labels
         self._n_of_class = n_of_class
         self._schedule = schedule
@@ -108,7 +108,7 @@ class Dealer:
 
     def shown(self, phase: int) -> IntArray:
         """Give the samples that the device may show in a phase; `UserError` when none."""
-        held = self._hand
+        held = self.hand
         if self._local is not None:
             held = self._local.of_phase(held, self._labels, phase, self._data, self._device)
         is_shown = np.bincount(self._schedule.classes_in(phase), minlength=self._n_classes) > 0
@@ -159,7 +159,7 @@ class Dealer:
             deck = self._decks[label] = Deck(samples, self._data("deck", self._device, *name))
         drawn, seen = [], []
         for piece in deck.deal(n):
-            where = self._hand.searchsorted(piece) if self._position is None else (
+            where = self.hand.searchsorted(piece) if self._position is None else (
                 self._position[piece]
             )  # fmt: skip
             self._visits[where] += 1  # a piece has no sample twice
