@@ -60,6 +60,7 @@ class Dealer:
     n_of_class : samples of each class in the whole pool, (n_classes,).
     data : streams of the `data` seed.
     position : place of each sample in the hand, where it is known; it is searched for otherwise.
+    known : what a hand shows in a phase, kept for devices that have the same one.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Dealer:
         data: Streams,
         local: Local | None = None,
         position: IntArray | None = None,
+        known: dict[tuple[int, int], IntArray] | None = None,
     ):
         self._device = device
         self.hand = hand
@@ -81,6 +83,7 @@ class Dealer:
         self._data = data
         self._local = local
         self._position = position
+        self._known = {} if known is None else known
         self._visits = np.zeros(len(hand), dtype=np.int64)
         self._phase = -1
         self._decks: dict[int, Deck] = {}
@@ -108,14 +111,21 @@ class Dealer:
 
     def shown(self, phase: int) -> IntArray:
         """Give the samples that the device may show in a phase; `UserError` when none."""
-        held = self.hand
         if self._local is not None:
-            held = self._local.of_phase(held, self._labels, phase, self._data, self._device)
-        is_shown = np.bincount(self._schedule.classes_in(phase), minlength=self._n_classes) > 0
-        found = held[is_shown[self._labels[held]]]
+            held = self._local.of_phase(self.hand, self._labels, phase, self._data, self._device)
+            found = self._of_classes(held, phase)
+        else:
+            key = id(self.hand), phase
+            if key not in self._known:
+                self._known[key] = self._of_classes(self.hand, phase)
+            found = self._known[key]
         if not len(found):
             raise self._nothing(phase)
         return found
+
+    def _of_classes(self, held: IntArray, phase: int) -> IntArray:
+        is_shown = np.bincount(self._schedule.classes_in(phase), minlength=self._n_classes) > 0
+        return held[is_shown[self._labels[held]]]
 
     def check(self) -> None:
         """Raise `UserError` when there is a phase, or a time in it, with nothing to show."""

@@ -156,8 +156,9 @@ def dealers(
             position[hand] = np.arange(len(hand))
     n_classes = sum(map(len, schedule.groups))
     n_of_class = np.bincount(labels[samples], minlength=max(n_classes, int(np.max(labels)) + 1))
+    known: dict[tuple[int, int], IntArray] = {}
     return {
-        device: Dealer(device, hand, labels, n_of_class, schedule, data, local, position)
+        device: Dealer(device, hand, labels, n_of_class, schedule, data, local, position, known)
         for device, hand in hands.items()
     }
 
