@@ -9,7 +9,7 @@ from ecsim.core.randomness import Streams
 from ecsim.core.variants import variant
 from ecsim.data.corrupted import corrupt
 from ecsim.data.digits import Digits
-from ecsim.learning.update import SelfDistillation
+from ecsim.learning.updates.self_distillation import SelfDistillation
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
 from ecsim.runtime.run import run_scenario
@@ -121,6 +121,15 @@ def test_devices_learn_from_what_they_saw(runs):
     )
     clean, noisy = (run.updates.set_index("device")["key"] for _, run in found.values())
     assert clean["cam[0]"] != noisy["cam[0]"] and clean["cam[1]"] == noisy["cam[1]"]
+
+
+def test_true_classes_of_corrupted_samples_are_those_of_the_clean_ones(runs):
+    path, _ = runs[0]["noisy"]
+    given = {"learning.update.labels": "oracle"}
+    system = build(load(path, lookup=lookup(), overrides=given), None, Progress())
+    n, truth = len(DIGITS.target), system.update.truth
+    corrupted = variant("noise", 4) * n + np.arange(n)
+    assert (truth[corrupted] == DIGITS.target).all() and (truth[:n] == DIGITS.target).all()
 
 
 def test_both_engines_give_the_same_rows(write_shared_scenario, tmp_path):
