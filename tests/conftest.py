@@ -24,7 +24,7 @@ def private_cache(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def interruptible():
     """Let processes that tests start hear Ctrl-C, whatever started the tests has done to it."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -12,11 +12,11 @@ UPDATE = {
     "strategy": "ecc_snn", "device": "cam[1]", "version": 1, "parent_key": "p", "key": "k",
     "phase": 1, "n_samples": 37, "n_classes": 6, "new_classes": "4 5", "t_start_s": 10.0,
     "t_deploy_s": 12.5, "seconds": 2.25, "joules": 9.5, "macs": 1e9, "source": "own",
-    "train_loss": 0.125,
+    "train_loss": 0.125, "trained_at": "cam[1]", "memory_bytes": 1e6, "sent_bytes": 0.0,
 }  # fmt: skip
 TAKEN = UPDATE | {
     "strategy": "edge_only", "source": "ecc_snn", "seconds": None, "joules": None,
-    "train_loss": None,
+    "train_loss": None, "trained_at": None, "memory_bytes": None, "sent_bytes": None,
 }  # fmt: skip
 BATTERY = {
     "strategy": "ecc_snn", "node": "cam[1]", "capacity_j": 1000.0, "initial_j": 900.0,
@@ -29,7 +29,9 @@ def page(run):
     assert set(UPDATE) == set(UPDATES.names) and set(BATTERY) == set(BATTERIES.names)
     found = Run(run.path, run.manifest, run.summary)
     frame = pd.DataFrame([TAKEN, UPDATE])
-    columns = {"seconds": float, "joules": float, "train_loss": float}
+    columns = dict.fromkeys(
+        ("seconds", "joules", "train_loss", "memory_bytes", "sent_bytes"), float
+    )
     found.__dict__["updates"] = frame.astype(columns)
     found.__dict__["batteries"] = pd.DataFrame([BATTERY])
     return render([found])
