@@ -11,10 +11,10 @@ import numpy as np
 
 from ecsim.collab import conditions
 from ecsim.collab.buffer import Buffer
-from ecsim.collab.operations import Carry, Infer, Learn, Message, Spent
+from ecsim.collab.operations import Carry, Fail, Infer, Learn, Message, Spent
 from ecsim.collab.place import Place
 from ecsim.collab.updates import Condition, Deployment, UpdatePolicy
-from ecsim.core.errors import StrategyError
+from ecsim.core.errors import Refused, StrategyError
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Batch, ModelRef, Task, UpdateResult, Work
 from ecsim.kernel import (
@@ -154,6 +154,10 @@ class Context:
         one. The work is counted before it starts; the training itself is executed when somebody
         reads its result. `sent_bytes` was uploaded for it; with the weights that go back it is
         noted in the table of updates.
+
+        Where what it takes and the version that the node serves exceed the memory of a node that
+        trains itself, `Refused` is raised at the ``yield``, and a mark `training_refused` notes
+        the bytes.
         """
         policy = self._require_update()
         batch = policy.labelled(batch)
@@ -162,6 +166,16 @@ class Context:
             return After(0.0)
         device = node if of is None else of
         place = self._places[node]
+        need_bytes = place.model.param_bytes + plan.memory_bytes
+        memory = place.memory if place.host is place.inference else None
+        if memory is not None and not memory.fits(need_bytes):
+            self.record("training_refused", need_bytes)
+            return Fail(
+                Refused(
+                    f"a training of version {plan.child.version} of {plan.child.role} takes "
+                    f"{need_bytes:g} bytes, the memory of {node} is {memory.capacity_bytes:g}"
+                )
+            )
         policy.add(learner, model, plan, batch, device)
         seconds, joules = place.host_price(plan.work)
         self._trained[device, plan.child.key] = Deployment(

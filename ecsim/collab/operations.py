@@ -10,8 +10,9 @@ from math import nan
 from typing import Any
 
 from ecsim.collab.place import Place
+from ecsim.core.errors import FlowError
 from ecsim.core.types import ModelRef, Task
-from ecsim.kernel import After, Ledger, Train, Travel, Use
+from ecsim.kernel import After, Ledger, Operation, Train, Travel, Use
 from ecsim.kernel.ledger import HEAD, WIDTH
 from ecsim.kernel.operations import Waiter
 from ecsim.records.tables import STAGES
@@ -107,6 +108,20 @@ class Carry(Travel):
     def start(self, waiter: Waiter) -> None:
         """Reserve the first link; note the version on arrival."""
         super().start(_Holding(waiter, self.place, self.model))
+
+
+class Fail(Operation):
+    """What cannot be done: its error is raised at the ``yield``."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: FlowError):
+        super().__init__()
+        self.error = error
+
+    def start(self, waiter: Waiter) -> None:
+        """Raise the error."""
+        raise self.error
 
 
 class Spent(After):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
+from ecsim.collab.memory import Loading, Memory
 from ecsim.core.errors import StrategyError
 from ecsim.core.types import ModelRef, Prediction, Work
 from ecsim.kernel import Engine, EventEngine, Node
@@ -53,12 +54,13 @@ class Place:
     levels : operating points by name, as (speed, power, seconds to go over to it).
     level : the present one; None: the card's own.
     charger : what charges its battery; None without a battery, or for one that is never charged.
+    memory : where versions must lie to be asked; None: there is room for all, and no load.
     answers : what it answers with its version at its price.
     """
 
     __slots__ = (
         "_model", "_price", "_shelf", "answers", "charger", "held", "host_price", "inference",
-        "is_cloud", "level", "levels", "node", "predictor", "stage",
+        "is_cloud", "level", "levels", "memory", "node", "predictor", "stage",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +74,7 @@ class Place:
         held: set[str],
         shelf: Shelf | None = None,
         levels: Mapping[str, tuple[float, float, float]] | None = None,
+        memory: Memory | None = None,
     ):
         self.node = node
         self.stage = stage
@@ -79,6 +82,7 @@ class Place:
         self.predictor = predictor
         self.held = held
         self.levels = levels or {}
+        self.memory = memory
         self.level: str | None = None
         self.charger: Charger | None = None
         self.inference: Engine = node.engines["inference"]
@@ -113,14 +117,14 @@ class Place:
         """The engine that trains: the node's own, or its host's where it cannot."""
         return self.node.engines.get("host", self.inference)
 
-    def answers_of(self, model: ModelRef) -> Answers:
+    def answers_of(self, model: ModelRef) -> Answers | Loading:
         """Give what a version answers here."""
         found = self._shelf.get((self._price, model.key))
         if found is None:
             found = self._shelf[self._price, model.key] = Answers(
                 self.predictor, model, self._price
             )
-        return found
+        return found if self.memory is None else Loading(found, self.memory, model)
 
     def start_at(self, level: str) -> None:
         """Begin at an operating point."""

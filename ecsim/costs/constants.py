@@ -12,6 +12,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
         "overhead": "time",  # per inference or mini-batch
         "peak_macs_per_s": "throughput",  # for the roofline: what the data sheet allows
         "memory_rate": "bit rate",
+        "memory": "size",  # what models may take of the engine's memory
         "joules_per_sop": "energy",
         "joules_per_mac": "energy",
         "idle_power": "power",

@@ -34,7 +34,7 @@ from ecsim.kernel import (
 )
 from ecsim.records.recorder import Recorder
 from ecsim.records.tables import STAGES, STATUSES
-from ecsim.runtime.engines import make_engine, make_host
+from ecsim.runtime.engines import make_engine, make_host, make_memory
 from ecsim.runtime.faults import Mortals, charging_begins, install_faults
 from ecsim.runtime.progress import Progress
 from ecsim.runtime.rows import NOWHERE, TaskRows
@@ -213,6 +213,7 @@ class Arm:
                 for name, level in serving.levels.items()
             },
             shelf=self._shelves[role],
+            memory=make_memory(plan.name, plan.inference, serving, plan.memory_bytes, first),
         )
         if serving.start_level is not None:
             place.start_at(serving.start_level)

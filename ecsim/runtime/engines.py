@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
+from ecsim.collab.memory import Memory
 from ecsim.core.errors import UserError
-from ecsim.core.types import Work
+from ecsim.core.types import ModelRef, Work
 from ecsim.costs.cards import Card
 from ecsim.costs.model import EngineCost
 from ecsim.kernel import Engine, World
@@ -45,6 +47,19 @@ def make_engine(
         ranks=Ranks(**serving.ranks),
         capacity=serving.capacity,
     )
+
+
+def make_memory(
+    node: str, cost: EngineCost, serving: Serving, capacity_bytes: float, first: ModelRef
+) -> Memory | None:
+    """Give a node's memory with its first version in it, where that fits; None without limits."""
+    load_byte_per_s = inf if serving.load_rate is None else serving.load_rate / 8.0
+    if capacity_bytes == load_byte_per_s == inf:
+        return None
+    memory = Memory(node, capacity_bytes, load_byte_per_s, cost.busy_w)
+    if memory.fits(first.param_bytes):
+        memory.use(first)
+    return memory
 
 
 def _batch_curves(batch: Batch, cost: EngineCost) -> tuple[Curve, Curve | None]:

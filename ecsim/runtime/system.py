@@ -64,7 +64,8 @@ _MOST_TASKS = 1e9
 class NodePlan:
     """A node to be: name, tier, prices, service, jobs of its other tenants, and its cards.
 
-    `needs_events`: its engines cannot reserve ahead, whatever their discipline.
+    `needs_events`: its engines cannot reserve ahead, whatever their discipline;
+    `memory_bytes`: of its inference engine, inf where nobody says.
     """
 
     name: str
@@ -76,6 +77,7 @@ class NodePlan:
     card: str | None = None
     host_card: str | None = None
     needs_events: bool = False
+    memory_bytes: float = math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -614,6 +616,7 @@ def _nodes(loaded: Loaded, costs: CostModel) -> Iterator[NodePlan]:
             node.card,
             host_card,
             node.needs_events,
+            card.get("memory", math.inf) if node.memory is None else node.memory,
         )
         yield plan
 

@@ -141,6 +141,8 @@ class Vectorised:
                     _require_plain(each.line, line)
         for place in places:
             _require_plain(place.inference, plain)
+            if place.memory is not None:
+                raise UnsuitedError(f"{place.node.name} has a memory or load_rate")
 
     # Tasks ----------------------------------------------------------------------------------
 

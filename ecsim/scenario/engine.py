@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ecsim.core.units import Seconds
+from ecsim.core.units import BitPerSecond, Bytes, Seconds
 from ecsim.scenario.section import Section
 
 Kind = Literal["inference", "training", "background"]
@@ -106,6 +106,29 @@ class Serving(Section):
     start_level: str | None = Field(
         default=None, description="which of `levels` it starts at; by default the card's own speed"
     )
+
+    memory: Annotated[Bytes, Positive] | None = Field(
+        default=None,
+        description="what models may take of the engine's memory; a version that does not fit is "
+        "refused. By default the card's constant memory, else no limit",
+    )
+    load_rate: Annotated[BitPerSecond, Positive] | None = Field(
+        default=None,
+        description="rate at which a version that is not in memory is loaded before it is asked; "
+        "by default at once",
+    )
+
+    @model_validator(mode="after")
+    def _loads_in_order(self) -> Self:
+        if self.load_rate is None:
+            return self
+        is_plain = self.discipline == "fifo" and self.servers == 1
+        if not is_plain or self.batch is not None or self.capacity is not None:
+            raise ValueError(
+                "expected a load_rate where one request is served after the other (discipline "
+                "fifo, one server, neither batch nor capacity)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
