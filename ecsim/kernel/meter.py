@@ -125,6 +125,8 @@ def read_meters(world: World) -> Reading:
             unserved += operation.unserved(now)
     for radio in world.radios:
         unserved += radio.unserved(now)
+    for sleeper in world.sleepers:
+        unserved += sleeper.unserved(now)
     for station in world.stations:
         unserved += station.unserved(now)
     for meter, state, seconds, joules in unserved:

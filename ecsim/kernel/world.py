@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ecsim.kernel.battery import Battery
     from ecsim.kernel.disciplines import EventEngine
     from ecsim.kernel.radio import Radio
+    from ecsim.kernel.sleeping import SleepingEngine
     from ecsim.kernel.vectorised import Playback
 
 
@@ -46,7 +47,7 @@ class World(simpy.Environment):
     __slots__ = (
         "_arrival_item", "_arrival_s", "_arrivals", "_now", "_on_arrival", "backgrounds",
         "batteries", "ids", "meters", "n_done", "n_spawned", "next_id", "playback", "queue",
-        "radios", "stations", "timers", "unowned_j",
+        "radios", "sleepers", "stations", "timers", "unowned_j",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -58,6 +59,7 @@ class World(simpy.Environment):
         self.meters: list[Meter] = []
         self.backgrounds: list[Background] = []
         self.radios: list[Radio] = []
+        self.sleepers: list[SleepingEngine] = []
         self.stations: list[EventEngine] = []
         self.batteries: list[Battery] = []
         self.timers: dict[float, Timers] = {}  # by length

@@ -17,6 +17,7 @@ from ecsim.kernel import Engine, World
 from ecsim.kernel.batching import Batcher, Curve, curve
 from ecsim.kernel.disciplines import Ranks
 from ecsim.kernel.sharing import SharingServer
+from ecsim.kernel.sleeping import SleepingEngine
 from ecsim.kernel.station import Station
 from ecsim.scenario.engine import Batch, Serving
 from ecsim.scenario.topology import member_of
@@ -26,6 +27,17 @@ def make_engine(
     world: World, node: str, cost: EngineCost, serving: Serving, needs_events: bool = False
 ) -> Engine:
     """Give a node's inference engine: a reservation server where that suffices."""
+    if (sleep := serving.sleep) is not None:
+        return SleepingEngine(
+            world,
+            node,
+            "inference",
+            cost.idle_w,
+            cost.can_train,
+            after_s=sleep.after,
+            sleep_w=sleep.power,
+            wake_s=sleep.wake,
+        )
     base = (world, node, "inference", serving.servers, cost.idle_w, cost.can_train)
     if serving.batch is not None:
         latency, energy = _batch_curves(serving.batch, cost)

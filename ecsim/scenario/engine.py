@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ecsim.core.units import BitPerSecond, Bytes, Seconds
+from ecsim.core.units import BitPerSecond, Bytes, Seconds, Watts
 from ecsim.scenario.section import Section
 
 Kind = Literal["inference", "training", "background"]
@@ -65,6 +65,20 @@ class OperatingPoint(Level):
 
     transition: Annotated[Seconds, Field(ge=0)] = Field(
         default=0.0, description="time that going over to it takes; nothing is served meanwhile"
+    )
+
+
+class Sleep(Section):
+    """The sleep of an inference engine that has nothing to do."""
+
+    after: Annotated[Seconds, Field(ge=0)] = Field(
+        description="how long the engine is idle before it falls asleep"
+    )
+    power: Annotated[Watts, Field(ge=0)] = Field(
+        description="what it draws asleep, instead of the card's idle power"
+    )
+    wake: Annotated[Seconds, Field(ge=0)] = Field(
+        description="how long the request that finds it asleep waits, at idle power"
     )
 
 
@@ -128,6 +142,20 @@ class Serving(Section):
                 "expected a load_rate where one request is served after the other (discipline "
                 "fifo, one server, neither batch nor capacity)"
             )
+        return self
+
+    sleep: Sleep | None = Field(
+        default=None, description="when the idle engine sleeps; by default never"
+    )
+
+    @model_validator(mode="after")
+    def _can_sleep(self) -> Self:
+        if self.sleep is None:
+            return self
+        plain = {"servers": 1, "discipline": "fifo", "capacity": None, "batch": None, "levels": {}}
+        for key, value in plain.items():
+            if getattr(self, key) != value:
+                raise ValueError(f"expected no {key} beside sleep: it needs one plain fifo engine")
         return self
 
     @model_validator(mode="after")

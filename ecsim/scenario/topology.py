@@ -85,6 +85,13 @@ class Node(Serving):
             raise ValueError("expected outages of the policy lose with a battery, got resume")
         return self
 
+    @model_validator(mode="after")
+    def _sleeps_undisturbed(self) -> Self:
+        for key in ("background", "outages", "brown_outs", "battery"):
+            if self.sleep is not None and getattr(self, key) is not None:
+                raise ValueError(f"expected no {key} on a node with sleep")
+        return self
+
     @property
     def needs_events(self) -> bool:
         """Whether its engines cannot reserve ahead, whatever their discipline."""

@@ -186,3 +186,27 @@ def test_a_batch_saves_no_arithmetic(write_scenario, tmp_path):
     assert run.tasks["up_j"].max() == pytest.approx(transfer_j + 0.26 * 1.211)
     radio = run.energy[(run.energy["component"] == "radio") & (run.energy["state"] == "tail")]
     assert radio["joules"].sum() == 0.0 < radio["seconds"].sum()
+
+
+def test_an_engine_that_sleeps(cloud):
+    plain = served(cloud("plain"))
+    run = cloud("asleep", sleep={"after": "10 ms", "power": "1 W", "wake": "30 ms"})
+    waits_s = served(run)["cloud_wait_s"] - plain["cloud_wait_s"]
+    assert waits_s.max() == pytest.approx(0.03, abs=1e-3)
+    energy = run.energy[(run.energy["node"] == "cloud") & (run.energy["component"] == "inference")]
+    asleep = energy[energy["state"] == "sleep"].iloc[0]
+    assert asleep["seconds"] > 0.0
+    assert asleep["joules"] == pytest.approx(asleep["seconds"] * 1.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("servers", 2),
+        ("discipline", "sharing"),
+        ("background", {"rate": "1 /s", "service": "9 ms"}),
+    ],
+)
+def test_sleep_is_refused_beside_what_it_does_not_know(cloud, key, value):
+    with pytest.raises(ScenarioError, match=f"expected no {key}"):
+        cloud(sleep={"after": "1 s", "power": "1 W", "wake": "9 ms"}, **{key: value})
