@@ -108,6 +108,7 @@ def test_the_network_and_the_queue_matter(run):
     assert parts["up_service"] == pytest.approx(60_000 * 8 / 18.88e6)
 
 
+@pytest.mark.slow
 def test_another_chunk_size_changes_no_decision(run, tmp_path, monkeypatch):
     monkeypatch.setattr(system, "Oracle", partial(Oracle, chunk_size=37))
     other = run_scenario(QUICKSTART, out=tmp_path)
