@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ecsim.core.cache import cache_folder
 from ecsim.core.errors import DataError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -35,7 +35,7 @@ def decoded(files: Iterable[Path], how: str, decode: Callable[[], Arrays]) -> Ar
     ------
     DataError : a file cannot be read.
     """
-    entry = _root() / _key(files, how)
+    entry = cache_folder() / "data" / _key(files, how)
     if not entry.is_dir():
         arrays = decode()
         try:
@@ -43,12 +43,6 @@ def decoded(files: Iterable[Path], how: str, decode: Callable[[], Arrays]) -> Ar
         except OSError:
             return arrays  # a cache that cannot be written is only slower
     return _read(entry)
-
-
-def _root() -> Path:
-    chosen = os.environ.get("ECSIM_CACHE")
-    root = Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "ecsim"
-    return root / "data"
 
 
 def _key(files: Iterable[Path], how: str) -> str:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ecsim.core.cache import cache_folder
 from ecsim.core.errors import StoreError
 from ecsim.core.locking import locked
 
@@ -77,7 +78,7 @@ class ArtefactCache:
     """
 
     def __init__(self, folder: Path | None = None, warn: Warn | None = None):
-        self.folder = folder if folder is not None else default_folder()
+        self.folder = folder if folder is not None else cache_folder()
         self._warn = warn or (lambda message: None)
 
     def get_or_make(
@@ -242,12 +243,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def default_folder() -> Path:
-    """Give the folder of the user's cache; `$ECSIM_CACHE` decides when it is set."""
-    chosen = os.environ.get("ECSIM_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "ecsim"
 
 
 def _digest(artefact: Artefact) -> str:

@@ -5,9 +5,10 @@ import pytest
 import torch
 from tiny_net import equal, weights_of
 
+from ecsim.core.cache import cache_folder
 from ecsim.core.errors import DataError, StoreError
 from ecsim.core.types import ModelRef
-from ecsim.learning.cache import Artefact, ArtefactCache, default_folder
+from ecsim.learning.cache import Artefact, ArtefactCache
 from ecsim.learning.keys import Architecture, content_key
 from ecsim.learning.versions import Recipe, VersionStore
 from ecsim.learning.weights import load_weights
@@ -111,9 +112,9 @@ def test_two_at_once_make_one(cache, tiny):
 
 def test_the_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("ECSIM_CACHE", str(tmp_path / "mine"))
-    assert default_folder() == tmp_path / "mine" and ArtefactCache().entries() == []
+    assert cache_folder() == tmp_path / "mine" and ArtefactCache().entries() == []
     monkeypatch.delenv("ECSIM_CACHE")
-    assert default_folder() == Path.home() / ".cache" / "ecsim"
+    assert cache_folder() == Path.home() / ".cache" / "ecsim"
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="ECSIM_CACHE"):
         ArtefactCache(tmp_path / "file").get_or_make(KEY, broken)
