@@ -50,9 +50,10 @@ from ecsim.records.arrow import ROW_GROUP, open_writer, schema
 from ecsim.records.recorder import Recorder
 from ecsim.records.tables import STAGES, TASKS
 from ecsim.runtime.arm import Arm
+from ecsim.runtime.build import build
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
-from ecsim.runtime.system import System, build
+from ecsim.runtime.system import System
 from ecsim.scenario.load import load
 from ecsim.streams.arrivals import Poisson
 

@@ -24,8 +24,8 @@ def _load(file: Path, overrides: dict[str, str], plugins: tuple[Path, ...]) -> A
 
 def _build(loaded: Any) -> None:
     """Find what only the data set and the models can tell; nothing is trained."""
+    from ecsim.runtime.build import build
     from ecsim.runtime.progress import Progress
-    from ecsim.runtime.system import build
 
     build(loaded, None, Progress())
 

@@ -19,8 +19,9 @@ from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture
 from ecsim.learning.pace import macs_per_cpu_s, training_macs
 from ecsim.records.store import ROOT
+from ecsim.runtime.build import build
 from ecsim.runtime.progress import Progress
-from ecsim.runtime.system import System, build
+from ecsim.runtime.system import System
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from ecsim.core.errors import Problem, ScenarioError, UserError
 from ecsim.core.randomness import replicate_seed
 from ecsim.experiment.cells import Cell
 from ecsim.experiment.design import Setting, n_settings, settings
+from ecsim.runtime.build import build
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
-from ecsim.runtime.system import build
 from ecsim.scenario.load import Loaded, Source, from_validation
 from ecsim.scenario.messages import show
 from ecsim.scenario.section import Context

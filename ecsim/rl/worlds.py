@@ -11,10 +11,10 @@ from types import MappingProxyType
 from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray
 from ecsim.learning.cache import ArtefactCache
+from ecsim.runtime.build import build
 from ecsim.runtime.episode import Episode
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
-from ecsim.runtime.system import build
 from ecsim.scenario.load import load
 from ecsim.strategies.learned import LearnedParams
 

@@ -22,9 +22,10 @@ from ecsim.records.metrics import Summary, metric, summarise
 from ecsim.records.recorder import Recorder
 from ecsim.records.store import Run, RunWriter
 from ecsim.runtime.arm import Arm, ArmResult
+from ecsim.runtime.build import build
 from ecsim.runtime.lookup import constants_used, lookup
 from ecsim.runtime.progress import Progress
-from ecsim.runtime.system import System, build
+from ecsim.runtime.system import System
 from ecsim.scenario import assertion
 from ecsim.scenario.dump import chosen_names, dump, files_of, scenario_hash
 from ecsim.scenario.load import Loaded, load

@@ -6,7 +6,7 @@ import pytest
 from ecsim.api import load_plugins
 from ecsim.core.errors import ScenarioError, UserError
 from ecsim.core.types import ModelRef
-from ecsim.runtime import system
+from ecsim.runtime import models
 from ecsim.runtime.run import run_scenario
 
 # a strategy whose cloud has a second version, which it asks for every other task
@@ -46,7 +46,7 @@ def simulate(write_scenario, tmp_path, monkeypatch):
     def ref(role, version, key, classes, _size_bytes):
         return ModelRef(role, version, key, classes, 4_000_000)
 
-    monkeypatch.setattr(system, "ModelRef", ref)
+    monkeypatch.setattr(models, "ModelRef", ref)
     (tmp_path / "cards.yaml").write_text(CARD)
     (tmp_path / "plugin_of_memory.py").write_text(PLUGIN)
     load_plugins([tmp_path / "plugin_of_memory.py"])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ecsim.collab.oracle import Oracle
-from ecsim.runtime import system
+from ecsim.runtime import models
 from ecsim.runtime.run import run_scenario
 
 QUICKSTART = Path(__file__).parents[2] / "scenarios" / "quickstart.yaml"
@@ -110,7 +110,7 @@ def test_the_network_and_the_queue_matter(run):
 
 @pytest.mark.slow
 def test_another_chunk_size_changes_no_decision(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(system, "Oracle", partial(Oracle, chunk_size=37))
+    monkeypatch.setattr(models, "Oracle", partial(Oracle, chunk_size=37))
     other = run_scenario(QUICKSTART, out=tmp_path)
     exact = ["strategy", "task_id", "predicted", "uploaded", "route", "model_key", "status"]
     pd.testing.assert_frame_equal(run.tasks[exact], other.tasks[exact])

@@ -10,10 +10,10 @@ from ecsim.core.variants import variant
 from ecsim.data.corrupted import corrupt
 from ecsim.data.digits import Digits
 from ecsim.learning.updates.self_distillation import SelfDistillation
+from ecsim.runtime.build import build
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
 from ecsim.runtime.run import run_scenario
-from ecsim.runtime.system import build
 from ecsim.scenario.load import load
 
 DIGITS = load_digits()
