@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ecsim.core.types import Batch, Prediction
+from ecsim.learning.columns import arranged
 
 
 class Buffer:
@@ -68,16 +69,21 @@ class Buffer:
     def batch(self) -> Batch | None:
         """Give what is kept, by sample id; None when there is nothing.
 
-        Sorted, so that the order in which answers came back does not change a training.
+        Sorted, so that the order in which answers came back does not change a training. Where
+        the cloud has learned classes meanwhile, earlier answers gave them no share.
         """
         if not self._answers:
             return None
         kept = sorted(self._answers.items())
-        return Batch.answered(
-            [sample_id for sample_id, _ in kept],
-            np.stack([answer.logits for _, answer in kept]),
-            kept[0][1].model.classes,
-        )
+        models = {answer.model.key: answer.model for _, answer in kept}
+        classes = max((model.classes for model in models.values()), key=len)
+        rows = [
+            answer.logits
+            if answer.model.classes == classes
+            else arranged(answer.logits[None], answer.model.classes, classes)[0]
+            for _, answer in kept
+        ]
+        return Batch.answered([sample_id for sample_id, _ in kept], np.stack(rows), classes)
 
     def discard(self, sample_ids: Iterable[int]) -> None:
         """Forget samples that are learned from; the sampling starts anew with what is left."""

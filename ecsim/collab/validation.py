@@ -46,8 +46,12 @@ class Validation:
     labels : true class by sample id, of all samples.
     n_classes : classes of the data set.
     edge, cloud : who predicts at the edge and in the cloud.
-    cloud_model : the cloud's version.
+    cloud_model : the cloud's version at the start.
     heads_of : gives the number of columns of each head of a version.
+
+    Attributes
+    ----------
+    cloud_model : the cloud's present version.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Validation:
         self._labels = labels.tolist()
         self._edge = edge
         self._cloud = cloud
-        self._cloud_model = cloud_model
+        self.cloud_model = cloud_model
 
     def is_right(self, sample_id: int, prediction: Prediction) -> bool:
         """Whether a prediction is of the sample's true class, which no device can know."""
@@ -78,7 +82,7 @@ class Validation:
 
     def of_cloud(self) -> Validated:
         """Give what the cloud answers for the pool."""
-        return self._asked(self._cloud, self._cloud_model)
+        return self._asked(self._cloud, self.cloud_model)
 
     def _asked(self, predictor: Predictor, model: ModelRef) -> Validated:
         predictions = tuple(predictor.predict(model, sample) for sample in self._pool)

@@ -109,7 +109,8 @@ def estimate(plan: Plan, out: str | Path = ROOT) -> Estimate:
 
 
 def _training(key: str, recipe: Any, system: System, artefacts: ArtefactCache) -> Training:
-    ref = next(ref for ref in system.first.values() if ref.key == key)
+    later = (ref for _, ref in system.later_clouds)
+    ref = next(ref for ref in (*system.first.values(), *later) if ref.key == key)
     n = len(ref.classes)
     macs = training_macs(recipe.architecture, n, recipe.n_samples, recipe.epochs)
     is_cached = key in artefacts
@@ -144,7 +145,7 @@ def _updates(system: System) -> tuple[float, float]:
     n_updates = n_arms * len(system.devices) * per_device if n_arms else 0
     n_samples = math.ceil(min(capacity, max(n_tasks / per_device, 1)))
     pool = system.pools.stream[:n_samples]
-    classes = system.first["cloud"].classes
+    classes = system.cloud_at(math.inf).classes
     logits = np.equal.outer(system.data.labels[pool], np.array(classes)).astype(np.float32)
     planned = policy.learner.plan(system.first["edge"], Batch.answered(pool, logits, classes))
     edge = system.versions.known.get(system.first["edge"].key)

@@ -7,6 +7,7 @@ until someone asks the store for the network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +36,19 @@ def cloud_version(
     samples: IntArray,
     train_seed: int,
     compute: Compute,
+    classes: tuple[int, ...] | None = None,
+    version: int = 0,
 ) -> ModelRef:
-    """Add the cloud's network: all classes of the data set in one head, trained on `samples`."""
-    classes = tuple(range(data.n_classes))
+    """Add the cloud's network: some classes, by default all, trained on those of `samples`.
+
+    All in one head. A version that knows more than another is trained anew and not from it.
+    """
+    classes = tuple(range(data.n_classes)) if classes is None else classes
     ids = np.asarray(samples, dtype=np.int64)
+    ids = ids[np.isin(data.labels[ids], classes)]
     key = content_key(
         compute, "cloud", type(training), training.params, architecture, architecture.backbone,
-        data.fingerprint, ids, train_seed, *_augmentation(training, data).values(),
+        data.fingerprint, ids, classes, train_seed, *_augmentation(training, data).values(),
     )  # fmt: skip
     seed = derive_seed(train_seed, "cloud")
 
@@ -50,8 +57,9 @@ def cloud_version(
         extra = _augmentation(training, data)
         return net, training.fit(net, data.images[ids], data.labels[ids], seed, compute, **extra)
 
-    recipe = Recipe("cloud training", architecture, train, len(ids), _epochs(training))
-    store.add(ref := _first("cloud", key, architecture, classes), recipe)
+    what = f"cloud training {version}" if version else "cloud training"
+    recipe = Recipe(what, architecture, train, len(ids), _epochs(training))
+    store.add(ref := replace(_first("cloud", key, architecture, classes), version=version), recipe)
     return ref
 
 

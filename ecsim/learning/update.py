@@ -21,7 +21,7 @@ from ecsim.core.randomness import derive_seed
 from ecsim.core.types import Batch, IntArray, Labelled, ModelRef, Plan, Samples, Work
 from ecsim.data.dataset import Augmentation
 from ecsim.learning.augmentation import variation
-from ecsim.learning.columns import columns_of
+from ecsim.learning.columns import arranged, columns_of
 from ecsim.learning.compute import Compute
 from ecsim.learning.effort import Effort
 from ecsim.learning.keys import Architecture, content_key
@@ -240,8 +240,7 @@ class UpdateMethod:
         compute.put(child)
         x = compute.tensor(images[learned.sample_ids])
         y = compute.tensor(columns_of(child.classes, learned.labels))
-        shared = columns_of(batch.classes, child.classes)
-        cloud = compute.tensor(batch.logits[plan.rows][:, shared])
+        cloud = compute.tensor(arranged(batch.logits[plan.rows], batch.classes, child.classes))
         vary = variation(p.augment, self._augmentation, seed)
         has_earlier = len(learned) > n_fresh
         with compute.active():

@@ -89,7 +89,8 @@ class Arm:
         self._world = World()
         self._streams = Streams(system.scenario.seeds.world)
         strategy: Strategy[object] = registry.resolve("strategy", entry.name)(entry.params)
-        strategy.prepare(system.validation())
+        self._validation = system.validation()
+        strategy.prepare(self._validation)
         self._strategy = strategy
         self._shelves: dict[str, dict[tuple[Price, str], Answers]] = {"edge": {}, "cloud": {}}
         self._places = {plan.name: self._place(plan) for plan in system.nodes}
@@ -250,6 +251,8 @@ class Arm:
             end_s = float(self._system.phase_ends[phase])
             if end_s < self._system.horizon_s:
                 self._world.spawn(self._end_of_phase(end_s))
+        for t_s, model in self._system.later_clouds:
+            self._world.spawn(self._renew_cloud(t_s, model))
         self._start_triggers()
         for name, battery in self._faults.batteries.items():
             if battery.charger.power_w:
@@ -284,6 +287,16 @@ class Arm:
         yield After(end_s)  # from 0: sums of phases would drift from the stream's own borders
         for device in self._system.devices:
             self._context.condition("end_of_phase", device).fire()
+
+    def _renew_cloud(self, t_s: float, model: ModelRef) -> Generator[After, None, None]:
+        """Let all cloud nodes serve a version from a time on; it was trained elsewhere."""
+        yield After(t_s)
+        for place in self._places.values():
+            if place.is_cloud:
+                place.held.add(model.key)
+                place.model = model
+        self._validation.cloud_model = model
+        self._context.record("cloud_classes", len(model.classes))
 
     # Tasks ----------------------------------------------------------------------------------
 
@@ -445,7 +458,7 @@ class Arm:
         if scores is None:
             scores = self._scores[model.key] = probe(
                 model,
-                system.first["cloud"],
+                system.cloud_at(deployment.t_deploy_s),
                 system.predictors["edge"],
                 system.predictors["cloud"],
                 system.pools.probe,

@@ -27,7 +27,7 @@ from ecsim.scenario.models import Predictions, TrainedModel
 from ecsim.scenario.schema import Scenario
 from ecsim.streams.corruptions import Corruptions
 from ecsim.streams.pools import Pools
-from ecsim.streams.schedule import Schedule
+from ecsim.streams.schedule import Schedule, appearances
 
 
 class Models:
@@ -67,21 +67,50 @@ class Models:
         )  # fmt: skip
 
     def cloud(self) -> tuple[ModelRef, Predictor]:
-        """Give the cloud's version: all classes."""
+        """Give the cloud's first version: of all classes, or of the base classes."""
         spec = self._scenario.models.cloud
         classes = tuple(range(self._data.n_classes))
+        if self._scenario.learning.cloud.knowledge != "all_classes":
+            if not isinstance(spec, TrainedModel) or spec.weights is not None:
+                place = ("learning", "cloud", "knowledge")
+                message = "expected all_classes of a cloud model that is not trained here"
+                raise ScenarioError([self._loaded.problem(place, message)])
+            return self._trained_cloud(spec, self._schedule.groups[0], 0), self._oracle
         if isinstance(spec, Predictions):
             return self._table("cloud", spec, classes)
         if spec.weights is not None:
             return self._weights("cloud", spec, classes), self._oracle
+        return self._trained_cloud(spec, classes, 0), self._oracle
+
+    def later_clouds(self, horizon_s: float) -> tuple[tuple[float, ModelRef], ...]:
+        """Give the versions that the cloud gets during the run, and when.
+
+        For ``knowledge: delayed``: `label_delay` after a class's first phase has begun, labels
+        have come and a version that knows it takes over. It is trained elsewhere, with no work of
+        the simulated system (docs/decisions/0031-late-labels.md).
+        """
+        entry, spec = self._scenario.learning.cloud, self._scenario.models.cloud
+        if entry.knowledge != "delayed" or entry.label_delay is None:
+            return ()
+        assert isinstance(spec, TrainedModel)
+        known = set(self._schedule.groups[0])
+        found: list[tuple[float, ModelRef]] = []
+        for phase, classes in appearances(self._schedule):
+            known |= {*classes}
+            t_s = phase * self._scenario.stream.phase + entry.label_delay
+            if t_s < horizon_s:
+                found.append((t_s, self._trained_cloud(spec, tuple(known), len(found) + 1)))
+        return tuple(found)
+
+    def _trained_cloud(
+        self, spec: TrainedModel, classes: tuple[int, ...], version: int
+    ) -> ModelRef:
         entry = self._scenario.learning.cloud
         training = registry.resolve("cloud_training", entry.name)(entry.params)
-        architecture = self._architecture(spec)
-        ref = recipes.cloud_version(
-            self._versions, architecture, training, self._data, self._pools.cloud, self._seed,
-            self._compute,
+        return recipes.cloud_version(
+            self._versions, self._architecture(spec), training, self._data, self._pools.cloud,
+            self._seed, self._compute, tuple(sorted(classes)), version,
         )  # fmt: skip
-        return ref, self._oracle
 
     def edge(self, cloud: ModelRef) -> tuple[ModelRef, Predictor]:
         """Give the edge's first version: the base classes, set up with the cloud's help."""

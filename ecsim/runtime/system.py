@@ -75,6 +75,7 @@ class System:
     corruptions : which variants of samples they see when; None: the clean ones.
     versions : the store of trained networks.
     predictors, first : per role ("edge", "cloud"), who predicts and with which first version.
+    later_clouds : versions that the cloud gets during the run, with their times, ascending.
     update : how devices learn; None when they do not.
     """
 
@@ -91,6 +92,7 @@ class System:
     update: UpdatePolicy | None
     compute: Compute
     corruptions: Corruptions | None = None
+    later_clouds: tuple[tuple[float, ModelRef], ...] = ()
     devices: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -166,6 +168,11 @@ class System:
             self.pools.validation, self.data.labels, self.data.n_classes,
             self.predictors["edge"], self.predictors["cloud"], self.first["cloud"], heads_of,
         )  # fmt: skip
+
+    def cloud_at(self, t_s: float) -> ModelRef:
+        """Give the version that the cloud serves at a time."""
+        served = [self.first["cloud"], *(m for from_s, m in self.later_clouds if from_s <= t_s)]
+        return served[-1]
 
     def train_loss(self, model: ModelRef) -> float | None:
         """Give the final loss of a version's training, None where it was not trained here."""

@@ -93,6 +93,8 @@ class Vectorised:
             raise UnsuitedError("its devices learn")
         if run.drain is not None or run.probe is not None or run.trace:
             raise UnsuitedError("run.drain, run.probe and run.trace need every event")
+        if self._system.later_clouds:
+            raise UnsuitedError("its cloud learns during the run")
         if self._world.queue or self._world.backgrounds:
             raise UnsuitedError("something happens besides the tasks")
         if any(radio.card.promotion_s for radio in self._world.radios):

@@ -26,6 +26,7 @@ def check(data: dict[str, Any], lookup: Lookup) -> Iterator[Finding]:
     yield from _strategies(data)
     yield from _assertions(data, lookup)
     yield from _boundary(data, lookup)
+    yield from _cloud(data)
     yield from _updates(data)
     yield from check_replications(data, lookup)
 
@@ -122,6 +123,19 @@ def _boundary(data: dict[str, Any], lookup: Lookup) -> Iterator[Finding]:
         valid = lookup.boundaries(name)
         if boundary not in valid:
             yield ("energy", "boundary"), not_one_of(boundary, valid, f"boundary of {name}")
+
+
+def _cloud(data: dict[str, Any]) -> Iterator[Finding]:
+    """Find a label delay that is missing, or has no effect."""
+    cloud = mapping_at(data, "learning", "cloud")
+    is_delayed = cloud.get("knowledge") == "delayed"
+    has_delay = cloud.get("label_delay") is not None
+    if is_delayed and not has_delay:
+        path: Path = ("learning", "cloud", "knowledge")
+        yield path, "expected `label_delay: TIME` beside knowledge: delayed"
+    if has_delay and not is_delayed:
+        path = ("learning", "cloud", "label_delay")
+        yield path, "has no effect without knowledge: delayed"
 
 
 def _updates(data: dict[str, Any]) -> Iterator[Finding]:

@@ -66,6 +66,16 @@ class CloudTraining(Plugin):
     default_name: ClassVar[str] = "supervised"
     noun: ClassVar[str] = "training of the cloud model"
 
+    knowledge: Literal["all_classes", "base_only", "delayed"] = Field(
+        default="all_classes",
+        description="classes the cloud knows: all from the start, only ever the base classes, or "
+        "each new one as soon as labels of it have come",
+    )
+    label_delay: Annotated[Seconds, Field(ge=0)] | None = Field(
+        default=None,
+        description="for knowledge: delayed, time from a class's first phase to labels of it",
+    )
+
 
 class Setup(Plugin):
     """How the edge model learns before the start."""

@@ -58,6 +58,16 @@ class Mixing(Protocol):
         """
 
 
+def appearances(schedule: Schedule) -> list[tuple[int, tuple[int, ...]]]:
+    """Give (phase, classes that arrive there for the first time), base classes left out.
+
+    >>> appearances(ClassIncremental(ClassIncremental.Params(base_classes=4, increment=4), 10, 0))
+    [(0, (1, 6, 7, 3)), (1, (0, 5))]
+    """
+    found = ((phase, schedule.new_in(phase)) for phase in range(schedule.n_phases))
+    return [(phase, classes) for phase, classes in found if classes]
+
+
 def class_order(n_classes: int, seed: int) -> tuple[int, ...]:
     """Give the classes in the order in which they appear.
 
