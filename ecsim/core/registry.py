@@ -58,6 +58,7 @@ _INDEX: dict[str, dict[str, str]] = {
         "relu_vgg": "ecsim.models.ann.twin:ReluVGG",
         "vgg": "ecsim.models.ann.vgg:VGG",
         "resnet": "ecsim.models.ann.resnet:ResNet",
+        "aflkd_cnn": "ecsim.models.ann.aflkd:AflkdCNN",
         "mobilenet": "ecsim.models.ann.mobilenet:MobileNet",
     },
     "cloud_training": {

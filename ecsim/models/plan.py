@@ -20,6 +20,8 @@ VGG16: Plan = (
     64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M",
 )  # fmt: skip
 
+AFLKD_BLOCKS = ((32,) * 3, (48,) * 2, (80,) * 5, (128,) * 5)  # AFLKD, section 6.2.2
+
 
 def shapes(plan: Plan, in_shape: Sequence[int]) -> list[tuple[int, ...]]:
     """Give the sample shape before each stage and after the last: ``len(plan) + 1`` shapes.

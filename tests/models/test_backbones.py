@@ -13,6 +13,7 @@ import ecsim.models
 from ecsim.core import registry
 from ecsim.core.errors import DataError, UserError
 from ecsim.models import build_from_params, create, list_models
+from ecsim.models.ann.aflkd import AflkdCNN
 from ecsim.models.ann.resnet import ResNet
 from ecsim.models.ann.twin import ReluVGG
 from ecsim.models.ann.vgg import VGG
@@ -51,6 +52,8 @@ BUILT_IN = [
     ("vgg", VGG.Params()),
     ("vgg", VGG.Params(size="vgg9")),
     ("vgg", VGG.Params(size="vgg11")),
+    ("aflkd_cnn", AflkdCNN.Params(blocks=2)),
+    ("aflkd_cnn", AflkdCNN.Params(blocks=3, fc=0)),
     ("resnet", ResNet.Params()),
     ("resnet", ResNet.Params(size="resnet18")),
 ]

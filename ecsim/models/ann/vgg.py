@@ -51,7 +51,7 @@ class VGG(nn.Module):
         shapes = plans.shapes(self.plan, self.in_shape)
         self.feature_dim = shapes[-1][0]
         self.stages = nn.ModuleList(
-            _stage(entry, shape) for entry, shape in zip(self.plan, shapes, strict=False)
+            stage_of(entry, shape) for entry, shape in zip(self.plan, shapes, strict=False)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,12 +62,12 @@ class VGG(nn.Module):
         return x.mean((2, 3)) if x.dim() == 4 else x
 
 
-def _stage(entry: int | str, shape: tuple[int, ...]) -> nn.Module:
-    """Give the stage of a plan's entry for inputs of a sample shape."""
+def stage_of(entry: int | str, shape: tuple[int, ...], bias: bool = False) -> nn.Module:
+    """Give the stage of a plan's entry for inputs of a sample shape; `bias`: in convolutions."""
     if entry == "M":
         return nn.MaxPool2d(2) if plans.pools(shape) else nn.Identity()
     if isinstance(entry, int):
-        conv = nn.Conv2d(shape[0], entry, 3, padding=1, bias=False)
+        conv = nn.Conv2d(shape[0], entry, 3, padding=1, bias=bias)
         return nn.Sequential(conv, nn.BatchNorm2d(entry), nn.ReLU(inplace=True))
     linear = nn.Linear(math.prod(shape), int(entry[1:]))
     return nn.Sequential(nn.Flatten(), linear, nn.ReLU(inplace=True))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ecsim.models.plan import AFLKD_BLOCKS
 from ecsim.partition.spatial.plans import SplitPlan, plan_split
 from ecsim.partition.spatial.shares import Split
 from ecsim.partition.spatial.stacks import Stack, vgg_stack
-
-AFLKD_BLOCKS = ((32,) * 3, (48,) * 2, (80,) * 5, (128,) * 5)
 
 
 def modnn(stack: Stack, speeds: Sequence[float]) -> SplitPlan:
