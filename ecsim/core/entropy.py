@@ -48,10 +48,17 @@ def normalized_entropy(
     return surest
 
 
-def _of_one_head(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    n, k = scores.shape
-    if k == 1:
-        return np.ones(n)
+def entropy(logits: FloatArray) -> npt.NDArray[np.float64]:
+    """Give the entropy of softmax(logits) in nats, shape (N,), for logits (N, K).
+
+    Source: Shannon; the survey's Eq. 1 prints it without its minus sign (erratum 1).
+
+    >>> entropy(np.array([[0.0, 0.0], [50.0, 0.0]])).round(6).tolist()
+    [0.693147, 0.0]
+    """
+    scores = np.asarray(logits, dtype=np.float64)
+    if scores.ndim != 2 or scores.shape[1] == 0:
+        raise ValueError(f"expected logits of shape (N, K) with K >= 1, got {scores.shape}")
     shifted = scores - scores.max(
         axis=1, keepdims=True
     )  # the largest becomes 0: exp never overflows
@@ -59,6 +66,13 @@ def _of_one_head(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     total = powers.sum(axis=1)
     # H = log Z - sum p*x with x the shifted logits; 0 * -inf (an impossible class) counts 0
     products = np.multiply(powers, shifted, out=np.zeros_like(powers), where=powers > 0)
-    entropy = np.log(total) - products.sum(axis=1) / total
-    score: npt.NDArray[np.float64] = np.clip(entropy / np.log(k), 0.0, 1.0)
+    nats: npt.NDArray[np.float64] = np.maximum(np.log(total) - products.sum(axis=1) / total, 0.0)
+    return nats
+
+
+def _of_one_head(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    n, k = scores.shape
+    if k == 1:
+        return np.ones(n)
+    score: npt.NDArray[np.float64] = np.clip(entropy(scores) / np.log(k), 0.0, 1.0)
     return score

@@ -7,6 +7,7 @@ fitted to a finished version, so that any version can have one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy.typing as npt
 
 from ecsim.core.scores import features
 from ecsim.core.types import BoolArray, FloatArray
+
+Features = Callable[[FloatArray], npt.NDArray[np.float64]]
 
 _STEPS = 100  # Newton's method needs about ten
 _TOLERANCE = 1e-10
@@ -27,20 +30,27 @@ class Gate:
     ----------
     mean, scale : of the features it was fitted to, shape (F,).
     weights, bias : of the standardised features.
+    features : gives them, shape (N, F), for logits (N, K).
     """
 
     mean: FloatArray
     scale: FloatArray
     weights: FloatArray
     bias: float
+    features: Features = features
 
     def __call__(self, logits: FloatArray) -> npt.NDArray[np.float64]:
         """Give the probability that the edge is wrong, shape (N,), of logits (N, K)."""
-        z = (features(logits) - self.mean) / self.scale @ self.weights + self.bias
+        z = (self.features(logits) - self.mean) / self.scale @ self.weights + self.bias
         return _sigmoid(z)
 
 
-def fit_gate(logits: FloatArray, is_wrong: BoolArray, penalty: float = 1.0) -> Gate:
+def fit_gate(
+    logits: FloatArray,
+    is_wrong: BoolArray,
+    penalty: float = 1.0,
+    features: Features = features,
+) -> Gate:
     """Fit a gate to one version's answers by penalised maximum likelihood (Newton's method).
 
     Parameters
@@ -49,6 +59,7 @@ def fit_gate(logits: FloatArray, is_wrong: BoolArray, penalty: float = 1.0) -> G
     is_wrong : whether its answer is wrong, shape (N,). Where all are right, or all wrong, the gate
         gives the same probability, (wrong + 1) / (N + 2), for everything.
     penalty : of half the squared weights, without the bias.
+    features : what of the logits it sees.
     """
     seen = features(logits)
     mean, scale = seen.mean(axis=0), seen.std(axis=0)
@@ -57,7 +68,9 @@ def fit_gate(logits: FloatArray, is_wrong: BoolArray, penalty: float = 1.0) -> G
     n = len(y)
     if y.min() == y.max():
         share = (y.sum() + 1.0) / (n + 2.0)
-        return Gate(mean, scale, np.zeros(seen.shape[1]), float(np.log(share / (1.0 - share))))
+        return Gate(
+            mean, scale, np.zeros(seen.shape[1]), float(np.log(share / (1.0 - share))), features
+        )
     x = np.column_stack([(seen - mean) / scale, np.ones(n)])
     ridge = np.diag([*([penalty] * seen.shape[1]), 0.0])
     w = np.zeros(x.shape[1])
@@ -73,7 +86,7 @@ def fit_gate(logits: FloatArray, is_wrong: BoolArray, penalty: float = 1.0) -> G
         w, loss = w - size * step, less
         if np.abs(step).max() < _TOLERANCE:
             break
-    return Gate(mean, scale, w[:-1], float(w[-1]))
+    return Gate(mean, scale, w[:-1], float(w[-1]), features)
 
 
 def _loss(x: FloatArray, y: FloatArray, w: FloatArray, ridge: FloatArray) -> float:
