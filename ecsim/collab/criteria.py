@@ -58,7 +58,8 @@ def entropy_bits(logits: FloatArray) -> Floats:
     >>> entropy_bits(np.zeros((1, 8))).round(9).tolist()
     [3.0]
     """
-    return entropy(logits) / np.log(2.0)
+    bits: Floats = entropy(logits) / np.log(2.0)
+    return bits
 
 
 def gate_features(logits: FloatArray) -> Floats:

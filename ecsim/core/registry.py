@@ -60,12 +60,18 @@ _INDEX: dict[str, dict[str, str]] = {
         "resnet": "ecsim.models.ann.resnet:ResNet",
         "aflkd_cnn": "ecsim.models.ann.aflkd:AflkdCNN",
         "mobilenet": "ecsim.models.ann.mobilenet:MobileNet",
+        "multi_exit_vgg": "ecsim.models.exits.vgg:MultiExitVGG",
+        "multi_exit_resnet": "ecsim.models.exits.resnet:MultiExitResNet",
+        "multi_exit_spiking_vgg": "ecsim.models.exits.spiking_vgg:MultiExitSpikingVGG",
+        "stepwise_spiking_vgg": "ecsim.models.exits.stepwise:StepwiseSpikingVGG",
     },
     "cloud_training": {
         "supervised": "ecsim.learning.cloud:CloudTraining",
+        "joint_exits": "ecsim.learning.exits:JointExits",
     },
     "setup": {
         "joint_distillation": "ecsim.learning.setup:JointDistillation",
+        "joint_exits": "ecsim.learning.exits:JointExitsSetup",
     },
     "update": {
         "self_distillation": "ecsim.learning.updates.self_distillation:SelfDistillation",
@@ -100,8 +106,8 @@ def kinds() -> tuple[str, ...]:
 def names(kind: str, pattern: str = "*") -> list[str]:
     """Give the names of a kind that match a shell pattern, sorted.
 
-    >>> names("model", "*vgg*")
-    ['relu_vgg', 'spiking_vgg', 'vgg']
+    >>> names("model", "re*")
+    ['relu_vgg', 'resnet']
     """
     return sorted(fnmatch.filter([*_INDEX[kind], *_PLUGINS[kind]], pattern))
 

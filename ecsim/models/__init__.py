@@ -23,8 +23,8 @@ __all__ = ["build_from_params", "create", "list_models"]
 def list_models(pattern: str = "*") -> list[str]:
     """Give the names of models that match a shell pattern, sorted.
 
-    >>> list_models("*vgg*")
-    ['relu_vgg', 'spiking_vgg', 'vgg']
+    >>> list_models("re*")
+    ['relu_vgg', 'resnet']
     """
     return registry.names("model", pattern)
 
@@ -69,7 +69,10 @@ def create(
     (3, 1, 7)
     """
     from ecsim.models.incremental import IncrementalNet
+    from ecsim.models.multi_exit import MultiExitNet
     from ecsim.models.seeding import seeded
 
     with seeded(seed):
-        return IncrementalNet(build_from_params(name, params, in_shape), head_classes)
+        backbone = build_from_params(name, params, in_shape)
+        kind = MultiExitNet if hasattr(backbone, "exit_features") else IncrementalNet
+        return kind(backbone, head_classes)

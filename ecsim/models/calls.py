@@ -38,8 +38,8 @@ _VIEWS = (
 )  # fmt: skip
 
 
-def operations_of(net: nn.Module, in_shape: Sequence[int]) -> Operations:
-    """Give the operations of one sample's forward pass in evaluation mode."""
+def operations_of(net: nn.Module, in_shape: Sequence[int], x: Tensor | None = None) -> Operations:
+    """Give the operations of one sample's forward pass (all zeros, or `x`) in evaluation mode."""
     calls: dict[Operation, int] = {}
 
     def count(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -48,7 +48,7 @@ def operations_of(net: nn.Module, in_shape: Sequence[int]) -> Operations:
         calls[operation] = calls.get(operation, 0) + 1
         return output
 
-    observe(net, in_shape, count)
+    observe(net, in_shape, count, x)
     rows = (
         Operation(o.kind, o.signature, n, o.macs, o.read, o.written, o.weights)
         for o, n in calls.items()

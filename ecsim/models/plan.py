@@ -50,3 +50,16 @@ def shapes(plan: Plan, in_shape: Sequence[int]) -> list[tuple[int, ...]]:
 def pools(shape: Sequence[int]) -> bool:
     """Give whether a 2x2 pooling fits an input of shape (C, H, W)."""
     return min(shape[1:]) >= 2
+
+
+def names(plan: Plan) -> list[str]:
+    """Give a name for each stage, numbered by kind.
+
+    >>> names((4, "M", 8, 8, "F10"))
+    ['conv1', 'pool1', 'conv2', 'conv3', 'fc1']
+    """
+    found: list[str] = []
+    for entry in plan:
+        kind = "pool" if entry == "M" else "conv" if isinstance(entry, int) else "fc"
+        found.append(f"{kind}{sum(name.startswith(kind) for name in found) + 1}")
+    return found

@@ -17,7 +17,7 @@ from ecsim.core.errors import DataError
 from ecsim.models.ann.frames import as_images
 
 # size -> (channels, blocks) of each group; every group after the first halves the resolution
-_GROUPS: dict[str, tuple[tuple[int, int], ...]] = {
+GROUPS: dict[str, tuple[tuple[int, int], ...]] = {
     "small": ((32, 1), (64, 1), (128, 1)),
     "resnet18": ((64, 2), (128, 2), (256, 2), (512, 2)),
     "resnet34": ((64, 3), (128, 4), (256, 6), (512, 3)),
@@ -45,7 +45,7 @@ class ResNet(nn.Module):
         if len(in_shape) not in (3, 4) or min(in_shape) < 1:
             raise DataError(f"a ResNet takes samples of shape (C, H, W), got {tuple(in_shape)}")
         self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
-        groups = _GROUPS[params.size]
+        groups = GROUPS[params.size]
         channels = groups[0][0]
         if max(self.in_shape[1:]) <= _LARGEST_SMALL_IMAGE:
             self.stem = _conv_bn(self.in_shape[0], channels, 3, 1).append(nn.ReLU(inplace=True))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ecsim.models import plan as plans
 from ecsim.models.ann.frames import as_images
 
-_PLANS: dict[str, plans.Plan] = {
+PLANS: dict[str, plans.Plan] = {
     "small": (*plans.SMALL, 128, "F256"),
     "vgg9": plans.VGG9,
     "vgg11": plans.VGG11,
@@ -46,7 +46,7 @@ class VGG(nn.Module):
 
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
-        self.plan = _PLANS[params.size]
+        self.plan = PLANS[params.size]
         self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
         shapes = plans.shapes(self.plan, self.in_shape)
         self.feature_dim = shapes[-1][0]

@@ -68,18 +68,28 @@ class SpikingVGG(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give features (N, F); raise `DataError` when x has another shape than the net."""
-        if x.dim() not in (4, 5) or tuple(x.shape[-3:]) != self.in_shape:
-            raise DataError(f"this spiking VGG takes {self._takes()}, got {tuple(x.shape)}")
-        if x.dim() == 5 and x.shape[1] != self.steps:
-            raise DataError(f"this spiking VGG takes {self._takes()}, got {tuple(x.shape)}")
-        x = x.unsqueeze(0) if x.dim() == 4 else x.transpose(0, 1)  # (1 or T, N, C, H, W)
+        return self.spikes(x).mean(0).flatten(1)
+
+    def spikes(self, x: Tensor) -> Tensor:
+        """Give the last stage's spikes (T, N, ...)."""
+        x = as_steps(x, self.in_shape, self.steps)
         for stage in self.stages:
             x = stage(x)
-        return x.mean(0).flatten(1)
+        return x
 
-    def _takes(self) -> str:
-        shape = ", ".join(map(str, self.in_shape))
-        return f"(N, {shape}) or (N, {self.steps}, {shape})"
+
+def as_steps(x: Tensor, in_shape: tuple[int, ...], steps: int) -> Tensor:
+    """Give (1, N, C, H, W) of images and (T, N, C, H, W) of frames (N, T, C, H, W).
+
+    Raises `DataError` when x has another shape than `in_shape`, (C, H, W), and `steps` say.
+    """
+    is_frames = x.dim() == 5
+    fits = tuple(x.shape[-3:]) == in_shape and (not is_frames or x.shape[1] == steps)
+    if x.dim() not in (4, 5) or not fits:
+        shape = ", ".join(map(str, in_shape))
+        takes = f"(N, {shape}) or (N, {steps}, {shape})"
+        raise DataError(f"this spiking VGG takes {takes}, got {tuple(x.shape)}")
+    return x.transpose(0, 1) if is_frames else x.unsqueeze(0)
 
 
 def _stage(entry: int | str, shape: tuple[int, ...], params: SpikingVGG.Params) -> nn.Module:
