@@ -11,12 +11,12 @@ import numpy as np
 
 from ecsim.collab import conditions
 from ecsim.collab.buffer import Buffer
-from ecsim.collab.operations import Carry, Fail, Infer, Learn, Message, Spent
+from ecsim.collab.operations import Carry, Fail, Infer, InferPart, Learn, Message, Spent
 from ecsim.collab.place import Place
 from ecsim.collab.updates import Condition, Deployment, UpdatePolicy
 from ecsim.core.errors import Refused, StrategyError
 from ecsim.core.randomness import Streams
-from ecsim.core.types import Batch, ModelRef, Task, UpdateResult, Work
+from ecsim.core.types import Batch, ModelRef, Part, Task, UpdateResult, Work
 from ecsim.kernel import (
     After,
     All,
@@ -33,6 +33,7 @@ from ecsim.records.tables import STAGES
 
 if TYPE_CHECKING:
     from ecsim.learning.update import Learner
+    from ecsim.partition.graph import LayerGraph
 
 _UP, _DOWN = STAGES.index("up"), STAGES.index("down")
 _RANK = {"end": 0, "edge": 1, "cloud": 2}
@@ -90,11 +91,19 @@ class Context:
 
     # Operations -----------------------------------------------------------------------------
 
-    def infer(self, node: str, task: Task, model: ModelRef | None = None) -> Operation:
-        """Operation: run the node's model (or a version it holds) on the sample; a `Prediction`."""
+    def infer(
+        self, node: str, task: Task, model: ModelRef | None = None, part: Part | None = None
+    ) -> Operation:
+        """Operation: run the node's model (or a version it holds) on the sample; a `Prediction`.
+
+        With `part` only those layers run, on what the parts before them gave; what that was is
+        computed for real, codec included, and its bytes are for the strategy to send.
+        """
         place = self._places[node]
         if model is not None and model.key not in place.held:
             raise StrategyError(f"{node} does not hold version {model.version} of {model.role}")
+        if part is not None:
+            return InferPart(place, task, model, part)
         operation: Infer = Infer()  # the flat twin of `Use.__init__`
         operation.eid = 0
         operation.server = place.inference
@@ -276,6 +285,23 @@ class Context:
         """Give the version that the node serves."""
         return self._places[node].model
 
+    def layers(self, model: ModelRef) -> LayerGraph:
+        """Give the layer graph of a version that some node has.
+
+        Raises `UserError` for one that is known by its predictions alone, or cannot be traced.
+        """
+        return self._place_with(model).predictor_of(model).layers(model)
+
+    def install(self, node: str, model: ModelRef) -> None:
+        """Let a node have a version that another one has, before anything happens.
+
+        For models that are split: their weights lie on every node that runs a part. Raises
+        `StrategyError` once time has begun: from then on weights are sent (``carries=``).
+        """
+        if self.now > 0.0:
+            raise StrategyError(f"{node} can have a version installed at time 0 only; send it")
+        self._places[node].install(model, self._place_with(model).predictor_of(model))
+
     def deploy(self, node: str, model: ModelRef) -> None:
         """Let the node serve a version from now on.
 
@@ -331,6 +357,14 @@ class Context:
     def sending_wait_s(self, a: str, b: str) -> float:
         """Give how long a message from `a` to `b` would wait on its way, by the queues of now."""
         return sum(hop.channel.backlog_s() for hop in self._topology.route(a, b))
+
+    def price(self, node: str, work: Work) -> tuple[float, float]:
+        """Give the seconds and marginal joules that counted work takes on the node's engine."""
+        return self._places[node].price(work)
+
+    def route(self, a: str, b: str) -> tuple[Hop, ...]:
+        """Give the links from `a` to `b`, one after the other."""
+        return tuple(self._topology.route(a, b))
 
     def transfer_s(self, a: str, b: str, size_bytes: float) -> float:
         """Give how long the links from `a` to `b` would serialise the bytes at today's rates."""
@@ -418,6 +452,12 @@ class Context:
     def _latency_s(self, a: str, b: str) -> float:
         bits = 8.0 * self._topology.reference_bytes
         return sum(h.propagation_s + bits / h.bit_per_s for h in self._topology.route(a, b))
+
+    def _place_with(self, model: ModelRef) -> Place:
+        for place in self._places.values():
+            if model.key in place.held:
+                return place
+        raise StrategyError(f"no node holds version {model.version} of {model.role}")
 
     def _require_update(self) -> UpdatePolicy:
         if self._update is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ecsim.collab.place import Place
 from ecsim.core.errors import FlowError
-from ecsim.core.types import ModelRef, Task
+from ecsim.core.types import ModelRef, Part, Task
 from ecsim.kernel import After, Ledger, Operation, Train, Travel, Use
 from ecsim.kernel.ledger import HEAD, WIDTH
 from ecsim.kernel.operations import Waiter
@@ -65,6 +65,30 @@ class Infer(Use):
             ledger = waiter.ledger
             if isinstance(ledger, Account):
                 ledger.cells[ENTROPY] = self.value.normalized_entropy
+        Use.start(self, waiter)
+
+
+class InferPart(Use):
+    """Run a part of a model on a task's sample; gives the `Prediction` of the part."""
+
+    __slots__ = ("model", "part", "place", "task")
+
+    def __init__(self, place: Place, task: Task, model: ModelRef | None, part: Part):
+        super().__init__(place.inference, 0.0, 0.0, place.stage)
+        self.place = place
+        self.task = task
+        self.model = model
+        self.part = part
+
+    def start(self, waiter: Waiter) -> None:
+        """Look up what the part gives and what that costs, then join the queue."""
+        place = self.place
+        model = place.model if self.model is None else self.model
+        answers = place.answers_of(model, self.part)
+        self.value, self.seconds, self.joules = answers[self.task.sample_id]
+        ledger = waiter.ledger
+        if not place.is_cloud and isinstance(ledger, Account):
+            ledger.cells[ENTROPY] = self.value.normalized_entropy
         Use.start(self, waiter)
 
 

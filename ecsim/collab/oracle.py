@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ecsim.core.entropy import normalized_entropy
-from ecsim.core.types import FloatArray, IntArray, ModelRef, Operations, Prediction, Samples, Work
+from ecsim.core.errors import UserError
+from ecsim.core.types import (
+    FloatArray,
+    IntArray,
+    ModelRef,
+    Operations,
+    Part,
+    Prediction,
+    Samples,
+    Work,
+)
 from ecsim.learning.compute import Compute
 from ecsim.learning.versions import VersionStore
+
+if TYPE_CHECKING:
+    from ecsim.partition.graph import LayerGraph
 
 
 class Predictor(Protocol):
     """Gives what a model version answers for a sample."""
 
-    def predict(self, model: ModelRef, sample_id: int) -> Prediction:
-        """Give the prediction of this version for the sample with this id."""
+    def predict(self, model: ModelRef, sample_id: int, part: Part | None = None) -> Prediction:
+        """Give the prediction of this version, or a part of it, for the sample with this id."""
+
+    def layers(self, model: ModelRef) -> LayerGraph:
+        """Give the version's layer graph; raise `UserError` where there is none."""
 
 
 class Oracle:
@@ -55,17 +71,23 @@ class Oracle:
                 chunk = pool[start : start + chunk_size]
                 self._chunk_of.update(dict.fromkeys(chunk.tolist(), chunk))
 
-    def predict(self, model: ModelRef, sample_id: int) -> Prediction:
+    def predict(self, model: ModelRef, sample_id: int, part: Part | None = None) -> Prediction:
         """Give the prediction; the first of a chunk runs the network (and trains it if need be).
 
         Raises `KeyError` for a sample that is in none of the pools.
         """
+        if part is not None:
+            raise UserError("parts of a network cannot be run yet")
         known = self._known.setdefault(model.key, {})
         found = known.get(sample_id)
         if found is None:
             self._run(model, self._chunk_of[sample_id], known)
             found = known[sample_id]
         return found
+
+    def layers(self, model: ModelRef) -> LayerGraph:
+        """Give the layer graph of a version's network."""
+        raise UserError("networks cannot be traced yet")
 
     def _run(self, model: ModelRef, chunk: IntArray, known: dict[int, Prediction]) -> None:
         counted = self._versions.predict(model, self._images[chunk], self._compute)
@@ -103,12 +125,20 @@ class Table:
         self._work = work
         self._known: dict[str, list[Prediction]] = {}
 
-    def predict(self, model: ModelRef, sample_id: int) -> Prediction:
-        """Give row `sample_id` of the table as a prediction."""
+    def predict(self, model: ModelRef, sample_id: int, part: Part | None = None) -> Prediction:
+        """Give row `sample_id` of the table as a prediction; raise `UserError` for a part."""
+        if part is not None:
+            self.layers(model)
         if model.key not in self._known:
             works = (self._work for _ in self._logits)
             self._known[model.key] = list(predictions(model, self._logits, works))
         return self._known[model.key][sample_id]
+
+    def layers(self, model: ModelRef) -> LayerGraph:
+        """Raise `UserError`: nobody knows."""
+        raise UserError(
+            f"the {model.role} model is known by its predictions alone: it has no layers to split"
+        )
 
 
 def predictions(model: ModelRef, logits: FloatArray, works: Iterable[Work]) -> Iterable[Prediction]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ecsim.collab.memory import Loading, Memory
 from ecsim.core.errors import StrategyError
-from ecsim.core.types import ModelRef, Prediction, Work
+from ecsim.core.types import ModelRef, Part, Prediction, Work
 from ecsim.kernel import Engine, EventEngine, Node
 from ecsim.kernel.charger import Charger
 
@@ -34,7 +35,22 @@ class Answers(dict[int, tuple[Prediction, float, float]]):
         return found
 
 
-Shelf = MutableMapping[tuple[Price, str], Answers]
+class PartAnswers(Answers):
+    """The same for a part of a version's forward pass."""
+
+    __slots__ = ("_part",)
+
+    def __init__(self, predictor: Predictor, model: ModelRef, price: Price, part: Part):
+        super().__init__(predictor, model, price)
+        self._part = part
+
+    def __missing__(self, sample_id: int) -> tuple[Prediction, float, float]:
+        prediction = self._predictor.predict(self._model, sample_id, self._part)
+        found = self[sample_id] = (prediction, *self._price(prediction.work))
+        return found
+
+
+Shelf = MutableMapping[tuple[Any, ...], Answers]
 
 
 class Place:
@@ -42,7 +58,7 @@ class Place:
 
     Parameters
     ----------
-    shelf : answers by price list and version, shared by the places of one arm and role.
+    shelf : answers by price list, version and part, shared by the places of one arm and role.
 
     Attributes
     ----------
@@ -59,8 +75,8 @@ class Place:
     """
 
     __slots__ = (
-        "_model", "_price", "_shelf", "answers", "charger", "held", "host_price", "inference",
-        "is_cloud", "level", "levels", "memory", "node", "predictor", "stage",
+        "_model", "_predictors", "_price", "_shelf", "answers", "charger", "held", "host_price",
+        "inference", "is_cloud", "level", "levels", "memory", "node", "predictor", "stage",
     )  # fmt: skip
 
     def __init__(
@@ -87,6 +103,7 @@ class Place:
         self.charger: Charger | None = None
         self.inference: Engine = node.engines["inference"]
         self.is_cloud = node.tier == "cloud"
+        self._predictors: dict[str, Predictor] = {}  # of versions that others predict for
         self._shelf: Shelf = {} if shelf is None else shelf
         self._price = price
         self._model = model
@@ -117,14 +134,39 @@ class Place:
         """The engine that trains: the node's own, or its host's where it cannot."""
         return self.node.engines.get("host", self.inference)
 
-    def answers_of(self, model: ModelRef) -> Answers | Loading:
-        """Give what a version answers here."""
+    def answers_of(self, model: ModelRef, part: Part | None = None) -> Answers | Loading:
+        """Give what a version, or a part of it, answers here."""
+        if part is not None:
+            return self._answers_of_part(model, part)
         found = self._shelf.get((self._price, model.key))
         if found is None:
             found = self._shelf[self._price, model.key] = Answers(
-                self.predictor, model, self._price
+                self.predictor_of(model), model, self._price
             )
         return found if self.memory is None else Loading(found, self.memory, model)
+
+    def _answers_of_part(self, model: ModelRef, part: Part) -> Answers | Loading:
+        found = self._shelf.get((self._price, model.key, part))
+        if found is None:
+            found = self._shelf[self._price, model.key, part] = PartAnswers(
+                self.predictor_of(model), model, self._price, part
+            )
+        if self.memory is None:
+            return found
+        graph = self.predictor_of(model).layers(model)
+        names = part.vertices or graph.needed(part.exit)
+        size = sum(graph[name].param_bytes for name in names)
+        weights = replace(model, key=f"{model.key}/{'/'.join(names)}", param_bytes=round(size))
+        return Loading(found, self.memory, weights)
+
+    def predictor_of(self, model: ModelRef) -> Predictor:
+        """Give who predicts for a version that the node has."""
+        return self._predictors.get(model.key, self.predictor)
+
+    def install(self, model: ModelRef, predictor: Predictor) -> None:
+        """Let the node have a version of another role beside its own."""
+        self.held.add(model.key)
+        self._predictors[model.key] = predictor
 
     def start_at(self, level: str) -> None:
         """Begin at an operating point."""

@@ -94,6 +94,8 @@ _INDEX: dict[str, dict[str, str]] = {
         "learned": "ecsim.strategies.learned:Learned",
         "random_offload": "ecsim.strategies.random_offload:RandomOffload",
     },
+    "partitioner": {},
+    "codec": {},
 }
 _PLUGINS: dict[str, dict[str, type[Any]]] = {kind: {} for kind in _INDEX}
 

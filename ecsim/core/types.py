@@ -102,12 +102,62 @@ class ModelRef:
     param_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a forward pass is cut into parts that nodes along a route run, one after the other.
+
+    A value that was computed on one node and is needed on another crosses once, coded; every node
+    after that works with what was decoded. Each value stays where it is, so that a later part on
+    the same node finds it there.
+
+    Attributes
+    ----------
+    parts : vertices of the layer graph that each part runs, by name.
+    nodes : where each part runs, as a position along the route; the input is at the first part's.
+    codec : how the values that cross are coded: a name in the registry.
+    """
+
+    parts: tuple[tuple[str, ...], ...]
+    nodes: tuple[int, ...]
+    codec: str = "raw"
+
+    def __post_init__(self) -> None:
+        if len(self.parts) != len(self.nodes) or not self.parts:
+            raise ValueError(f"{len(self.parts)} parts on {len(self.nodes)} nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one node runs of a forward pass, see `Context.infer`.
+
+    Attributes
+    ----------
+    cut : how the pass is cut; None: it is not, and the part is all that its exit needs.
+    index : which part of the cut.
+    exit : the exit whose answer the part gives, counted from 0; None: the last one's, which is
+        the model's own answer, if the part ends there.
+    """
+
+    cut: Cut | None = None
+    index: int = 0
+    exit: int | None = None
+
+    @property
+    def vertices(self) -> tuple[str, ...]:
+        """The vertices that it runs, by name; () where nothing is cut."""
+        return () if self.cut is None else self.cut.parts[self.index]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What one model version really answers for one sample.
 
     `label` is a global class id; `logits` has one value per column of ``model.classes``;
     `normalized_entropy` lies in [0, 1] (ECC-SNN, Eq. 11) and is 1 for a one-class model.
+
+    Of a `Part` that reaches no exit, label and entropy are -1 and NaN and the logits are empty.
+    `out_bytes` is what its coded values take on the way to the next part; the sample itself,
+    where later parts need it, is not among them.
     """
 
     label: int
@@ -116,6 +166,7 @@ class Prediction:
     work: Work
     model: ModelRef
     exit: int = 0
+    out_bytes: float = 0.0
 
 
 class Task(NamedTuple):

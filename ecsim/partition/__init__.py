@@ -1,4 +1,6 @@
 """Cutting real networks: their layer graphs, running the parts, codecs, and where to cut.
 
-`spatial` splits feature maps by rows and tiles, without torch.
+`graph`, `cuts` and `problem` are plain data, which strategies may use; `tracing` makes a graph of a
+torch module and `execution` runs its parts; `plans` holds the algorithms. `spatial` splits feature
+maps by rows and tiles, without torch. Start reading at `graph`.
 """

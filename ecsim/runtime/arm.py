@@ -369,7 +369,7 @@ class Arm:
                 f"one of the nodes {', '.join(self._places)} and a Prediction"
             )
         model = answer.by.model
-        if place.is_cloud != (model.role == "cloud") or answer.label not in model.classes:
+        if model.key not in place.held or answer.label not in model.classes:
             raise StrategyError(
                 f"{name}.serve() returned label {answer.label!r} at {answer.at!r}, which the "
                 f"{model.role} model with classes {model.classes} cannot give"

@@ -212,5 +212,5 @@ def test_a_class_that_takes_a_key_of_its_section_is_refused(
 
 def test_every_plugin_section_names_its_kind() -> None:
     kinds = {plugin.registry for plugin in Plugin.__subclasses__()}
-    assert kinds == set(registry.kinds())
+    assert kinds == set(registry.kinds()) - {"partitioner", "codec"}  # named by strategies
     assert Scenario.model_config["frozen"]

@@ -1,0 +1,1 @@
+"""Algorithms that say where each layer runs: a `PartitionProblem` in, a `PartitionPlan` out."""
