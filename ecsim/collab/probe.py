@@ -36,6 +36,7 @@ class OfClass:
     n_right: int
     n_uploaded: int | None
     n_system_right: int | None
+    auroc: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def probe(
         cur=None if sent is None else float(sent.mean()),
         cloud_accuracy=None if cloud_right is None else float(cloud_right.mean()),
         threshold=rule.threshold(edge),
-        classes=tuple(_by_class(true, known, right, sent, system)),
+        classes=tuple(_by_class(true, known, right, sent, system, scores)),
         bins=tuple(_by_bin(confidence, scores, known, right, cloud_right)),
     )
 
@@ -126,17 +127,33 @@ def _by_class(
     right: BoolArray,
     sent: BoolArray | None,
     system: BoolArray | None,
+    scores: FloatArray | None,
 ) -> Iterator[OfClass]:
+    of_known = np.zeros(0) if scores is None else np.sort(scores[known])
     for label in np.unique(true).tolist():
         mine = true == label
+        is_known = bool(known[mine][0])
         yield OfClass(
             label,
-            bool(known[mine][0]),
+            is_known,
             int(mine.sum()),
             int(right[mine].sum()),
             None if sent is None else int(sent[mine].sum()),
             None if system is None else int(system[mine].sum()),
+            None if scores is None or is_known else _auroc(scores[mine], of_known),
         )
+
+
+def _auroc(unknown: FloatArray, of_known: FloatArray) -> float | None:
+    """Give the share of pairs in which the unknown sample scores higher; a tie counts a half.
+
+    `of_known` is sorted; without known samples there is no share.
+    """
+    if not len(of_known):
+        return None
+    below = np.searchsorted(of_known, unknown, "left")
+    not_above = np.searchsorted(of_known, unknown, "right")
+    return float((below + not_above).mean() / (2 * len(of_known)))
 
 
 def _by_bin(

@@ -17,13 +17,13 @@ from ecsim.core.errors import Problem, ScenarioError
 from ecsim.core.randomness import SEED_NAMES, derive_seed, replicate_seed
 from ecsim.core.registry import load_plugins
 from ecsim.experiment.cells import Cell, one_run
-from ecsim.experiment.effects import Point, effect_of
+from ecsim.experiment.effects import Point, Sides, effect_of
 from ecsim.experiment.runs import runs_of
 from ecsim.experiment.verdicts import Row, Verdicts
 from ecsim.records.store import ROOT, Run
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
-from ecsim.scenario.claims import Claim, LoadedSuite, load_suite
+from ecsim.scenario.claims import Claim, LoadedSuite, Suite, load_suite
 from ecsim.scenario.load import Loaded
 from ecsim.scenario.messages import not_one_of
 from ecsim.statistics.tests import holm
@@ -37,12 +37,14 @@ class Plan:
     Attributes
     ----------
     loaded : the suite.
-    points : of each claim, one list per replicate; none for a claim that is not measured.
+    parts : what is judged: the claims with their places in the suite, one for each change of `per`.
+    points : of each part, one list per replicate; none for a claim that is not measured.
     cells : all distinct runs, in the order of the claims.
     folder : of the suite; the runs are below it.
     """
 
     loaded: LoadedSuite
+    parts: Sequence[tuple[int, Claim]]
     points: Sequence[Sequence[Sequence[Point]]]
     cells: Sequence[Cell]
     folder: Path
@@ -69,10 +71,11 @@ def plan(path: str | os.PathLike[str], *, out: str | Path = ROOT) -> Plan:
     """
     loaded = load_suite(path, lookup=lookup())
     folder = Path(out) / loaded.suite.name
+    parts = [(i, part) for i, claim in enumerate(loaded.suite.claims) for part in claim.parts()]
     points: list[list[list[Point]]] = []
     problems: list[Problem] = []
     cells: dict[str, Cell] = {}
-    for i, claim in enumerate(loaded.suite.claims):
+    for i, claim in parts:
         try:
             points.append(_points(loaded, i, claim))
         except ScenarioError as error:
@@ -81,9 +84,7 @@ def plan(path: str | os.PathLike[str], *, out: str | Path = ROOT) -> Plan:
     if problems:
         raise ScenarioError(problems)
     for each in (point for of in points for replicate in of for point in replicate):
-        for cell in (each.cell, each.other):
-            if cell is not None:
-                cells[cell.name] = cell
+        cells |= {cell.name: cell for cell in each.cells}
     runs = {cell.name: cell.finished(folder / "runs") for cell in cells.values()}
     missing = [cell for cell in cells.values() if runs[cell.name] is None]
     took: dict[Path, list[float]] = {}
@@ -92,7 +93,7 @@ def plan(path: str | os.PathLike[str], *, out: str | Path = ROOT) -> Plan:
             took.setdefault(cell.file, []).append(run.manifest["cpu_s"])
     estimates = [took.get(cell.file, [math.nan]) for cell in missing]
     cpu_s = sum(sum(of) / len(of) for of in estimates)
-    return Plan(loaded, points, list(cells.values()), folder, missing, cpu_s)
+    return Plan(loaded, parts, points, list(cells.values()), folder, missing, cpu_s)
 
 
 def claims(
@@ -137,35 +138,37 @@ def claims(
 
 def judged(wanted: Plan, runs: Mapping[str, Run]) -> Verdicts:
     """Give the verdicts on finished runs."""
-    suite = wanted.loaded.suite
+    suite, parts = wanted.loaded.suite, [claim for _, claim in wanted.parts]
     effects = [
         [effect_of(claim, replicate, runs) for replicate in points]
-        for claim, points in zip(suite.claims, wanted.points, strict=True)
+        for claim, points in zip(parts, wanted.points, strict=True)
     ]
     known = [[value for value in of if math.isfinite(value)] for of in effects]
-    first = [_judge(wanted, i, known[i], None) for i in range(len(suite.claims))]
-    primary = [i for i, claim in enumerate(suite.claims) if claim.primary and _is_voted(claim)]
+    first = [_judge(suite, *of, None) for of in zip(parts, known, strict=True)]
+    primary = [i for i, claim in enumerate(parts) if claim.primary and _is_voted(claim)]
     p_values = [
         math.nan
         if (found := first[i]) is None
         else found.p_equivalent
-        if suite.claims[i].criterion == "equivalent"
+        if parts[i].criterion == "equivalent"
         else found.p
         for i in primary
     ]
     adjusted = dict(zip(primary, holm(p_values), strict=True))
-    rows = []
-    for i, claim in enumerate(suite.claims):
+    of_claim: dict[int, list[Row]] = {}
+    for i, (place, claim) in enumerate(wanted.parts):
         p = adjusted.get(i)
-        found = first[i] if p is None else _judge(wanted, i, known[i], p)
+        found = first[i] if p is None else _judge(suite, claim, known[i], p)
         scale = suite.scale if claim.scale is None else claim.scale
-        rows.append(Row.of(claim, found, tuple(effects[i]), scale, p))
+        of_claim.setdefault(place, []).append(Row.of(claim, found, tuple(effects[i]), scale, p))
+    rows: list[Row] = []
+    for place, of_parts in of_claim.items():
+        claim = suite.claims[place]
+        rows += [Row.over(claim, of_parts), *of_parts] if claim.per else of_parts
     return Verdicts(suite.name, wanted.folder, suite.level, tuple(rows))
 
 
-def _judge(wanted: Plan, i: int, effects: Sequence[float], p: float | None) -> Any:
-    suite = wanted.loaded.suite
-    claim = suite.claims[i]
+def _judge(suite: Suite, claim: Claim, effects: Sequence[float], p: float | None) -> Any:
     if not effects:
         return None
     return judge(
@@ -187,14 +190,24 @@ def _points(loaded: LoadedSuite, i: int, claim: Claim) -> list[list[Point]]:
     """Give where a claim looks in each replicate; empty for one that is not measured."""
     if claim.not_testable is not None or claim.metric is None:
         return []
-    suite = loaded.suite
+    suite, against, elsewhere = loaded.suite, claim.against, claim.elsewhere
     base = {**suite.changes, **claim.changes}
-    seed = _checked(loaded, i, base, claim.arm, ("arm",)).scenario.seed
-    if claim.against is not None:
-        other = {**base, **claim.against.changes}
-        if _checked(loaded, i, other, claim.against.arm, ("against",)).scenario.seed != seed:
-            message = "expected no seed of its own: both sides have those of the replicates"
-            raise ScenarioError([loaded.problem(("claims", i, "against"), message)])
+    seed = _checked(loaded, i, claim, base, claim.arm, ("arm",)).scenario.seed
+    places: list[tuple[dict[str, object], str, str, tuple[str, ...]]] = [
+        (base, claim.arm or "", against.arm if against else "", ())
+    ]
+    if elsewhere is not None:
+        labels = elsewhere.arm or claim.arm or "", elsewhere.against or places[0][2]
+        name = "interaction" if claim.interaction else "averaged_with"
+        places.append(({**base, **elsewhere.changes}, *labels, (name,)))
+    for here, arm, other, at in places:
+        wanted = [(here, arm, at or ("arm",))]
+        if against is not None:
+            wanted.append(({**here, **against.changes}, other, at or ("against",)))
+        for changed, label, where in wanted:
+            if _checked(loaded, i, claim, changed, label, where).scenario.seed != seed:
+                message = "expected no seed of its own: both sides have those of the replicates"
+                raise ScenarioError([loaded.problem(("claims", i, *where), message)])
     if claim.over and claim.over.partition(".")[0] in ("seed", "seeds", "replications"):
         message = f"expected a key that replicates have in common, got {claim.over!r}"
         raise ScenarioError([loaded.problem(("claims", i, "over"), message)])
@@ -209,11 +222,15 @@ def _points(loaded: LoadedSuite, i: int, claim: Claim) -> list[list[Point]]:
         chosen = replicate_seed(seed, replicate)
         row = []
         for x, change in xs:
-            cells = [
-                _cell(loaded, i, file, {**base, **changes, **change}, chosen)
-                for changes in ({}, claim.against.changes if claim.against else {})
-            ]
-            row.append(Point(cells[0], cells[1] if claim.against else None, x))
+            sides = []
+            for here, label, other, _ in places:
+                cell = _cell(loaded, i, file, {**here, **change}, chosen)
+                if against is None:
+                    sides.append(Sides(cell, label))
+                    continue
+                theirs = {**here, **against.changes, **change}
+                sides.append(Sides(cell, label, _cell(loaded, i, file, theirs, chosen), other))
+            row.append(Point(sides[0], sides[1] if elsewhere else None, x))
         found.append(row)
     return found
 
@@ -228,11 +245,16 @@ def _cell(
 
 
 def _checked(
-    loaded: LoadedSuite, i: int, changes: Mapping[str, object], arm: str | None, at: tuple[str]
+    loaded: LoadedSuite,
+    i: int,
+    claim: Claim,
+    changes: Mapping[str, object],
+    arm: str | None,
+    at: tuple[str, ...],
 ) -> Loaded:
     """Load the scenario of a claim and find whether it has the arm and seeds that vary."""
     try:
-        found = Cell.of(loaded.scenario_of(loaded.suite.claims[i]), changes)[1]
+        found = Cell.of(loaded.scenario_of(claim), changes)[1]
     except ScenarioError as error:
         raise ScenarioError([_moved(loaded, i, problem) for problem in error.problems]) from None
     scenario, problems = found.scenario, []

@@ -6,9 +6,9 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,22 +104,41 @@ class Row:
             effects=effects,
         )
 
+    @classmethod
+    def over(cls, claim: Claim, parts: Sequence[Row]) -> Row:
+        """Give the row that tells the verdicts of a claim's parts, such as ``op: HOLDS``."""
+        told = "; ".join(f"{part.id.partition('/')[2]}: {part.verdict}" for part in parts)
+        nothing = cls.of(claim, None, (), parts[0].scale, None)
+        why = "judged apart under each, below"
+        return replace(nothing, verdict=told, why=why, n=min(part.n for part in parts))
+
 
 def measure(claim: Claim) -> str:
     """Write what is measured, such as ``accuracy: ecc_snn - random_offload``."""
     if claim.metric is None:
         return ""
     other = "" if claim.value is None else f"{claim.value:g}"
-    if claim.against is not None:
-        changes = ", ".join(
-            f"{key}={'null' if value is None else value}"
-            for key, value in claim.against.changes.items()
-        )
-        other = claim.against.arm + (f" ({changes})" if changes else "")
+    if (against := claim.against) is not None:
+        about = _changes(against.changes)
+        if against.metric not in (None, claim.metric):
+            about = ", ".join(filter(None, (f"its {against.metric}", about)))
+        other = against.arm + (f" ({about})" if about else "")
     text = claim.arm or ""
     if other:
         text += f" / {other} - 1" if claim.effect == "relative" else f" - {other}"
-    return f"{claim.metric}: {f'slope over {claim.over} of ' if claim.over else ''}{text}"
+    if claim.elsewhere is not None:
+        there = [part for part in (claim.elsewhere.arm, claim.elsewhere.against) if part]
+        place = ", ".join(filter(None, (" - ".join(there), _changes(claim.elsewhere.changes))))
+        how = "minus the same with" if claim.interaction else "averaged with the same with"
+        text += f", {how} {place}"
+    metric = claim.metric + ("" if claim.phase is None else f" in phase {claim.phase}")
+    return f"{metric}: {f'slope over {claim.over} of ' if claim.over else ''}{text}"
+
+
+def _changes(changes: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key}={'null' if value is None else value}" for key, value in changes.items()
+    )
 
 
 _COLUMNS = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 
 from ecsim.core.types import IntArray
 from ecsim.data.dataset import Augmentation
@@ -45,12 +45,15 @@ class JointDistillation:
         align_weight : lambda_2 of Eq. 10; 0 leaves the term out.
         align_gradient : whether the term's gradient reaches the edge's network; false is a control,
             in which the term is computed and changes no weight of it (erratum 5).
+        label_smoothing : share of each label that is spread over the student's classes; with
+            `logit_weight` 0 the control that softens targets without a teacher.
         """
 
         logit_weight: Annotated[float, Ge(0)] = 0.5
         temperature: Annotated[float, Gt(0)] = 3.0
         align_weight: Annotated[float, Ge(0)] = 0.0
         align_gradient: bool = True
+        label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0
 
     def __init__(self, params: Params):
         self.params = params
@@ -97,7 +100,7 @@ class JointDistillation:
             with torch.no_grad():
                 taught = teacher(seen)[:, shared].float()
             logits = net(seen).float()
-            loss = F.cross_entropy(logits, y[i])
+            loss = F.cross_entropy(logits, y[i], label_smoothing=p.label_smoothing)
             if p.logit_weight:
                 loss = loss + p.logit_weight * logit_loss(logits, taught, p.temperature)
             if alignment is not None:

@@ -19,6 +19,8 @@ Curve = npt.NDArray[np.float64]
 SMALLEST_GAP = 0.02
 """AccI is not given where the cloud is less than two points better: it divides by that."""
 CUR_RANGE = (0.05, 0.95)
+SELECTIVE_CUR = 0.2
+"""The upload rate at which the errors of versions are compared."""
 
 
 def ece(bins: pd.DataFrame) -> float | None:
@@ -49,6 +51,21 @@ def aurc(bins: pd.DataFrame) -> float | None:
     """Give the area under risk over coverage: the mean risk over the bins' coverages."""
     coverage, risk = risk_coverage(bins)
     return float(np.sum(risk * np.diff(coverage, prepend=0.0))) if len(risk) else None
+
+
+def selective_error(bins: pd.DataFrame, cur: float = SELECTIVE_CUR) -> float | None:
+    """Give the share of wrong answers that the edge gives itself while it uploads a share `cur`.
+
+    Of rows of known classes alone it is the error on them while that share of them is uploaded.
+    Within a bin wrong answers count as evenly spread. Source: as `risk_coverage`.
+    """
+    n, right, _ = _by_score(bins)
+    if not n.sum():
+        return None
+    kept = np.concatenate([[0.0], np.cumsum(n)])
+    wrong = np.concatenate([[0.0], np.cumsum(n - right)])
+    at = (1.0 - cur) * kept[-1]
+    return float(np.interp(at, kept, wrong) / at)
 
 
 def accuracy_over_cur(bins: pd.DataFrame) -> tuple[Curve, Curve]:

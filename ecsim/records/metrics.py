@@ -23,7 +23,7 @@ from ecsim.core.errors import UserError
 from ecsim.records.continual import groups, incremental
 from ecsim.records.fairness import fairness
 from ecsim.records.tables import ANSWERED, LABEL_UPLOAD, STAGES, STATUSES
-from ecsim.records.versions import first_last, of_versions
+from ecsim.records.versions import FIGURES, of_versions, with_figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,10 @@ _OF_TASKS: dict[str, tuple[str, str]] = {
         "J",
         "of it, own trainings that began then, per task",
     ),
+    **{
+        f"energy_share.{stage}": ("", f"share of the marginal energy of inference at stage {stage}")
+        for stage in STAGES
+    },
     "bytes_per_task.up": ("B", "mean bytes towards the cloud per task"),
     "bytes_per_task.down": ("B", "mean bytes towards the device per task"),
     "deadline_miss_ratio": ("", "share of missed deadlines among tasks that have one"),
@@ -84,12 +88,21 @@ _OF_RUN: dict[str, tuple[str, str]] = {
     **{
         f"{name}.{which}": ("", f"{meaning}; {which} version, mean over devices")
         for name, meaning in {
+            "probe_cur": "share of probe samples that the rule uploads",
+            "probe_system_accuracy": "probe accuracy of edge and cloud by the rule, all classes",
+            "probe_cloud_accuracy": "probe accuracy of the cloud alone, all classes",
+            "probe_system_accuracy_known": "of edge and cloud over the classes the version knows",
             "probe_cur_seen": "share of probe samples of known classes that the rule uploads",
             "probe_cur_unseen": "share of probe samples of unknown classes that the rule uploads",
+            "probe_cur_unseen_worst": "the same of the unknown class that is uploaded least",
+            "auroc": "chance that the score puts an unknown class above a known one, probe samples",
+            "auroc_worst": "the same of the unknown class that is told apart worst",
             "ece": "expected calibration error of the edge, all probe samples",
             "ece_known": "expected calibration error of the edge, samples of known classes",
             "aurc": "area under the risk-coverage curve of the strategy's score",
             "routing_gain": "mean accuracy of routing by its score above random, CUR .05 to .95",
+            "selective_error": "error of the edge's own answers while 20 % are uploaded by score",
+            "selective_error_seen": "the same over samples of known classes alone",
             "acci": "AccI on the probe pool, where the cloud is at least two points better",
         }.items()
         for which in ("first", "last")
@@ -105,6 +118,9 @@ _OF_RUN: dict[str, tuple[str, str]] = {
     "label_uploads": ("", "uploads for the buffer alone, in no task's row"),
     "label_upload_bytes": ("B", "their bytes towards the cloud"),
 }
+
+_OF_VERSIONS = {"probe_accuracy": "accuracy", "probe_accuracy_known": "accuracy_known"}
+_OF_VERSIONS |= {name: name for name in FIGURES}
 
 MEANINGS: dict[str, tuple[str, str]] = _OF_TASKS | _OF_RUN
 """Dotted metric path -> (unit, meaning)."""
@@ -156,6 +172,7 @@ def summarise(
         probed = probe[(probe["strategy"] == label).to_numpy()]
         learned, a_n = incremental(probed, _of(probe_classes, label), group_of, n_states)
         of_tasks = _of_tasks(mine, trained)
+        probed = with_figures(probed, _of(probe_classes, label), _of(probe_bins, label))
         phases = sorted({*mine["phase"].tolist(), *probed["phase"].tolist()})
         summary[label] = {
             **of_tasks,
@@ -168,9 +185,7 @@ def summarise(
             "update_energy_j": float(trained["joules"].to_numpy(float).sum()),
             "update_time_s": float(trained["seconds"].to_numpy(float).sum()),
             "updates": len(trained),
-            "probe_accuracy": first_last(probed, "accuracy"),
-            "probe_accuracy_known": first_last(probed, "accuracy_known"),
-            **of_versions(probed, _of(probe_classes, label), _of(probe_bins, label)),
+            **of_versions(probed, _OF_VERSIONS),
             "incremental": learned,
             "fairness": fairness(mine),
             **_label_uploads(marks, label, warmup_s, horizon_s),
@@ -247,6 +262,7 @@ def _of_tasks(tasks: pd.DataFrame, trained: pd.DataFrame) -> dict[str, Any]:
         "energy_per_task_j": {"total": None if own_j is None else own_j + update_j}
         | {part: _mean(tasks[f"{part}_j"].to_numpy()) for part in (*STAGES, "wasted")}
         | {"update": update_j if len(tasks) else None},
+        "energy_share": _shares({stage: tasks[f"{stage}_j"].to_numpy() for stage in STAGES}),
         "bytes_per_task": {way: _mean(tasks[f"{way}_bytes"].to_numpy()) for way in ("up", "down")},
         "deadline_miss_ratio": _mean(~met),
     }
@@ -271,9 +287,13 @@ def _stability(queues: pd.DataFrame | None, label: str) -> dict[str, Any]:
 def _probed_in(probed: pd.DataFrame, phase: int) -> dict[str, float | None]:
     """Give the mean over devices of the last version each had been probed with by this phase."""
     until = probed[(probed["phase"] <= phase).to_numpy()]
-    columns = {"probe_accuracy": "accuracy", "probe_accuracy_known": "accuracy_known"}
-    columns |= {"probe_system_accuracy": "system_accuracy", "probe_cur": "cur"}
-    return {name: first_last(until, column)["last"] for name, column in columns.items()}
+    return {name: of["last"] for name, of in of_versions(until, _OF_VERSIONS).items()}
+
+
+def _shares(joules: Mapping[str, Any]) -> dict[str, float | None]:
+    sums = {stage: float(values.sum()) for stage, values in joules.items()}
+    total = sum(sums.values())
+    return {stage: of / total if total > 0 else None for stage, of in sums.items()}
 
 
 def _of(table: pd.DataFrame | None, label: str) -> pd.DataFrame | None:

@@ -48,7 +48,7 @@ from ecsim.records.tables import (
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 2
+FORMAT = 3
 ROOT = Path("results")
 _FILES = (*(f"{table.name}.parquet" for table in TABLES), "summary.json")
 _HIDDEN = re.compile(r"\.(?P<run>.+)\.(?P<what>partial|replaced)-(?P<pid>\d+)-(?P<host>[^-]*)-\w+")

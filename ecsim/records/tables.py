@@ -210,6 +210,14 @@ PROBE_CLASSES = Table(
         Column("n_right", "int32", "", "of them, right at the edge alone"),
         Column("n_uploaded", "int32", "", "of them, uploaded by the rule; null: no rule", True),
         Column("n_system_right", "int32", "", "right by that rule; null: no rule", True),
+        Column(
+            "auroc",
+            "float64",
+            "",
+            "share of pairs with a sample of a known class in which the one of this class scores "
+            "higher; null: the class is known, or there is no score",
+            True,
+        ),
     ),
 )
 

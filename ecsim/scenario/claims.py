@@ -46,9 +46,18 @@ def _point(value: Any) -> float:
 
 
 class Other(Section):
-    """The other side of a comparison, in a changed scenario."""
+    """The other side of a comparison, in a changed scenario or by another metric."""
 
     arm: str = Field(description="label of the strategy")
+    metric: str | None = Field(default=None, description="its metric; by default the claim's")
+    changes: Changes = Field(default_factory=dict, alias="set")
+
+
+class Elsewhere(Section):
+    """Where the same effect is measured a second time."""
+
+    arm: str | None = Field(default=None, description="label of the strategy; default: the same")
+    against: str | None = Field(default=None, description="label of the other; default: the same")
     changes: Changes = Field(default_factory=dict, alias="set")
 
 
@@ -69,15 +78,24 @@ class Claim(Section):
     metric: str | None = Field(default=None, description="metric that is compared")
     arm: str | None = Field(default=None, description="label of the strategy that is spoken of")
     against: Annotated[Other | None, BeforeValidator(_other)] = Field(
-        default=None, description="label of the other strategy, or {arm: …, set: …}"
+        default=None, description="label of the other strategy, or {arm, metric, set}"
     )
     value: float | None = Field(default=None, description="number that it is compared with")
     over: str | None = Field(
         default=None,
         description="phase, or a key of the scenario: the effect is then the slope over it",
     )
+    phase: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="phase that is looked at; by default the whole run"
+    )
     at: Annotated[tuple[Any, ...], Field(strict=False)] = Field(
         default=(), description="values of the key `over`"
+    )
+    interaction: Elsewhere | None = Field(
+        default=None, description="where the same effect is measured and then subtracted"
+    )
+    averaged_with: Elsewhere | None = Field(
+        default=None, description="where it is measured to give the mean of both (a main effect)"
     )
     effect: Literal["difference", "relative"] = Field(
         default="difference", description="arm - other, or arm / other - 1"
@@ -85,6 +103,10 @@ class Claim(Section):
     criterion: Literal["superior", "less", "equivalent", "magnitude"] = Field(
         default="superior",
         description="effect above 0, below 0, within the sei, or that of the paper",
+    )
+    per: Mapping[Annotated[str, AfterValidator(_id)], Changes] = Field(
+        default_factory=dict,
+        description="changes by name, as `set`: the claim is judged apart under each",
     )
     sei: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="smallest effect that matters, in the unit of the effect"
@@ -101,6 +123,24 @@ class Claim(Section):
         default=None, description="why it is true by definition; nothing is voted on"
     )
     not_testable: str | None = Field(default=None, description="why it is not tested here")
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Where the effect is measured a second time."""
+        return self.interaction or self.averaged_with
+
+    def parts(self) -> tuple[Claim, ...]:
+        """Give the claims that are judged: one for each change of `per`, else itself."""
+        return tuple(
+            self.model_copy(
+                update={
+                    "id": f"{self.id}/{name}",
+                    "changes": {**self.changes, **changes},
+                    "per": {},
+                }
+            )
+            for name, changes in self.per.items()
+        ) or (self,)
 
     @property
     def points(self) -> tuple[float, ...]:
@@ -177,8 +217,14 @@ def _check(data: dict[str, Any], file: pathlib.Path, lookup: Lookup) -> Iterator
         for key in _MEASURED if is_voted else ():
             if key not in claim:
                 yield where, f"missing {key!r}; expected: {_meaning(key)}"
-        if (metric := claim.get("metric")) is not None and metric not in lookup.metrics():
-            yield (*where, "metric"), not_one_of(metric, lookup.metrics(), "metric")
+        against = claim.get("against")
+        of = {
+            ("metric",): claim,
+            ("against", "metric"): against if isinstance(against, dict) else {},
+        }
+        for at, section in of.items():
+            if (metric := section.get("metric")) is not None and metric not in lookup.metrics():
+                yield (*where, *at), not_one_of(metric, lookup.metrics(), "metric")
         yield from _comparison(claim, where)
 
 
@@ -196,7 +242,14 @@ def _comparison(claim: dict[str, Any], where: Path) -> Iterator[Finding]:
         yield (*where, "effect"), "expected against or value with a relative effect, got neither"
     if claim.get("criterion") == "magnitude" and "paper" not in claim:
         yield (*where, "criterion"), "expected the paper's value with magnitude, got none"
+    if {"interaction", "averaged_with"} <= claim.keys():
+        yield where, "expected interaction or averaged_with, got both"
+    for key in ("interaction", "averaged_with"):
+        if isinstance(of := claim.get(key), dict) and "against" in of and "against" not in claim:
+            yield (*where, key, "against"), "expected against in the claim itself too, got none"
     over, at = claim.get("over"), claim.get("at", [])
+    if over == "phase" and "phase" in claim:
+        yield (*where, "phase"), "expected no phase with a slope over phase, got one"
     if over == "phase" and at:
         yield (*where, "at"), "expected no values for phase: the schedule's are taken"
     if over is None and at:

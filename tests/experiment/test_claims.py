@@ -60,6 +60,8 @@ def test_effects_are_those_worked_out_by_hand(write_suite, tmp_path):
         claim(id="rel", metric="latency_s.mean", against="cloud_only", effect="relative"),
         claim(id="val", against=None, value=0.25),
         claim(id="phase", against=None, metric="cur", over="phase", primary=False),
+        claim(id="in", metric="accuracy", phase=1, primary=False),
+        claim(id="never", metric="accuracy", phase=9, primary=False),
         claim(id="set", metric="latency_s.mean", primary=False,
               against={"arm": "ecc_snn", "set": {"stream.payload": "30 kB"}}),
         claim(id="key", against=None, metric="latency_s.mean", over="stream.payload",
@@ -88,6 +90,8 @@ def test_effects_are_those_worked_out_by_hand(write_suite, tmp_path):
             [p["phase"] for p in s[usual]["ecc_snn"]["phases"]],
             [p["cur"] for p in s[usual]["ecc_snn"]["phases"]], 1,
         )[0],
+        "in": lambda s: s[usual]["ecc_snn"]["phases"][1]["accuracy"]
+        - s[usual]["edge_only"]["phases"][1]["accuracy"],
         "set": lambda s: s[usual]["ecc_snn"]["latency_s"]["mean"]
         - s[small]["ecc_snn"]["latency_s"]["mean"],
         "key": lambda s: np.polyfit(
@@ -98,7 +102,66 @@ def test_effects_are_those_worked_out_by_hand(write_suite, tmp_path):
     for name, of in hand.items():
         assert sorted(rows[name].effects) == pytest.approx(effects(of), rel=1e-9), name
         assert rows[name].effect == pytest.approx(np.mean(effects(of)))
+    assert np.isnan(rows["never"].effect) and "no value" in rows["never"].why
     primary = [rows[name] for name in ("c1", "rel", "val")]
+    assert [row.p_holm for row in primary] == holm([row.p for row in primary])
+
+
+def test_second_measurements_are_subtracted_or_averaged(write_suite, tmp_path):
+    there = {"set": {"strategies.ecc_snn.threshold": 0.2}}
+    path = write_suite(
+        claim(id="inter", interaction=there),
+        claim(id="main", averaged_with=there),
+        claim(id="arms", metric="cur", averaged_with={"arm": "cloud_only", "against": "edge_only"}),
+        claim(id="alone", against=None, over="phase", metric="cur", interaction=there),
+        claim(id="metric", metric="cur",
+              against={"arm": "ecc_snn", "metric": "accuracy", "set": there["set"]}),
+    )  # fmt: skip
+    verdicts = ecsim.claims(path, out=tmp_path / "out")
+    rows = {row.id: row for row in verdicts.rows}
+    of = {0.5: {}, 0.2: {}}
+    for run in runs_of(verdicts).values():
+        scenario = run.manifest["scenario"]
+        of[scenario["strategies"][0]["threshold"]][scenario["seed"]] = run.summary
+    assert sorted(map(len, of.values())) == [3, 3]
+
+    def gain(s):
+        return s["ecc_snn"]["accuracy"] - s["edge_only"]["accuracy"]
+
+    def slope(s):
+        points = [(p["phase"], p["cur"]) for p in s["ecc_snn"]["phases"]]
+        return np.polyfit(*zip(*points, strict=True), 1)[0]
+
+    hand = {
+        "inter": lambda a, b: gain(a) - gain(b),
+        "main": lambda a, b: (gain(a) + gain(b)) / 2,
+        "arms": lambda a, b: (a["ecc_snn"]["cur"] + 1.0) / 2,
+        "alone": lambda a, b: slope(a) - slope(b),
+        "metric": lambda a, b: a["ecc_snn"]["cur"] - b["ecc_snn"]["accuracy"],
+    }
+    for name, value in hand.items():
+        expected = sorted(value(of[0.5][seed], of[0.2][seed]) for seed in of[0.5])
+        assert sorted(rows[name].effects) == pytest.approx(expected, rel=1e-9), name
+    assert rows["inter"].measure == (
+        "accuracy: ecc_snn - edge_only, minus the same with strategies.ecc_snn.threshold=0.2"
+    )
+    assert "its accuracy" in rows["metric"].measure
+
+
+def test_a_claim_is_judged_apart_under_each_change(write_suite, tmp_path):
+    path = write_suite(
+        claim(metric="cur", against=None, value=0.5, n=6, criterion="less", per={
+            "high": {"strategies.ecc_snn.threshold": 0.99},
+            "low": {"strategies.ecc_snn.threshold": 0.0}}),
+        claim(id="c2"),
+    )  # fmt: skip
+    verdicts = ecsim.claims(path, out=tmp_path / "out")
+    assert [row.id for row in verdicts.rows] == ["c1", "c1/high", "c1/low", "c2"]
+    over, high, low, other = verdicts.rows
+    assert (high.verdict, low.verdict) == ("HOLDS", "CONTRADICTED")
+    assert over.verdict == "high: HOLDS; low: CONTRADICTED" and over.n == 6
+    assert np.isnan(over.effect)
+    primary = [high, low, other]
     assert [row.p_holm for row in primary] == holm([row.p for row in primary])
 
 
@@ -178,9 +241,16 @@ MISTAKES = [
     (claim(over="seed", at=[1, 2], against=None), None, "a key that replicates have in common"),
     (claim(against=None, over="stream.payload", at=["1 kB"]), None, "at least two values"),
     (claim(against=None, over="stream.payload", at=["1 kB", "x"]), None, "at[1]: expected a quan"),
+    (claim(over="phase", phase=1), None, "expected no phase with a slope over phase"),
     (claim(over="phase", at=[1]), None, "expected no values for phase"),
     (claim(id="a b"), None, "claims[0].id: expected an id"),
     (claim(texts="x"), None, "claims[0].texts: unknown key, did you mean 'text'?"),
+    (claim(against={"arm": "edge_only", "metric": "accurcy"}), None, "did you mean 'accuracy'?"),
+    (claim(interaction={"arm": "ecc"}), None, "claims[0].interaction: expected a strategy's lab"),
+    (claim(interaction={"set": {"seed": 1}}), None, "interaction: expected no seed of its own"),
+    (claim(interaction={}, averaged_with={}), "5:3", "interaction or averaged_with, got both"),
+    (claim(against=None, value=0.5, interaction={"against": "edge_only"}), None, "claim itself"),
+    (claim(per={"a b": {}}), None, "expected an id"),
     (claim(by_construction="x", not_testable="y"), "5:3", "got both"),
 ]
 

@@ -97,3 +97,17 @@ def test_detached_alignment_is_no_alignment(data, compute):
     assert equal(off, control) and not equal(off, on)
     losses = [metrics["loss"] for _, metrics in nets.values()]
     assert losses[1] > losses[0]
+
+
+def test_label_smoothing_softens_the_labels(data, tiny, compute):
+    teacher = tiny.build([range(4)], seed=9)
+    plain, smooth = (
+        fitted(
+            tiny, teacher, data, compute, logit_weight=0.0, label_smoothing=s, epochs=60, lr=0.02
+        )[0]
+        for s in (0.0, 0.5)
+    )
+    images = torch.as_tensor(base(data)[0])
+    surest = [net(images).softmax(1).amax(1).mean().item() for net in (plain, smooth)]
+    # the best answer to labels of .75 and .25 is .75
+    assert surest[0] > 0.85 > surest[1]

@@ -14,9 +14,10 @@ from ecsim.records.certainty import (
     ece,
     risk_coverage,
     routing_gain,
+    selective_error,
 )
 from ecsim.records.fairness import fairness, jain
-from ecsim.records.versions import of_versions
+from ecsim.records.versions import of_versions, with_figures
 
 EDGE, CLOUD = (ModelRef(role, 0, role, (0, 1, 2), 0) for role in ("edge", "cloud"))
 N = 200
@@ -168,7 +169,8 @@ def test_figures_of_versions_are_means_over_devices(world):
     classes = frame(got.classes).assign(key="k")
     rows = [("x", 0, "k", 0.5, 0.7, 0.9), ("y", 0, "k", 0.5, 0.8, 0.9), ("x", 1, "l", 0.6, 0.8, 1)]
     columns = ["device", "version", "key", "accuracy", "system_accuracy", "cloud_accuracy"]
-    of = of_versions(pd.DataFrame(rows, columns=columns).assign(t_s=0.0), classes, bins)
+    probed_ = pd.DataFrame(rows, columns=columns).assign(t_s=0.0, cur=0.5)
+    of = of_versions(with_figures(probed_, classes, bins))
     assert of["acci"] == {"first": pytest.approx(0.625), "last": pytest.approx((0.5 + 0.75) / 2)}
     assert of["ece"]["first"] == pytest.approx(ece(bins))
     known = classes[classes["known"]]
@@ -188,3 +190,57 @@ def test_fairness_by_hand():
     assert got["accuracy_jain"] == pytest.approx(1.5**2 / (2 * 1.25))
     assert got["latency_worst_s"] == 2.0
     assert got["latency_jain"] == pytest.approx(1.5**2 / (2 * 1.25))
+
+
+def test_auroc_equals_counting_all_pairs(world):
+    labels, edge, _ = world
+    scores = np.round(max_probability(edge), 2)  # with ties
+
+    class Rounded(Rule):
+        def score(self, edge, sample_id):
+            return float(np.round(max_probability(edge.logits[None])[0], 2))
+
+    got = {row.label: row for row in probed((labels, edge, world[2]), Rounded()).classes}
+    pairs = [(a > b) + 0.5 * (a == b) for a in scores[labels == 3] for b in scores[labels < 3]]
+    assert got[3].auroc == pytest.approx(np.mean(pairs))
+    assert got[3].auroc != pytest.approx(0.5, abs=0.01)
+    assert [got[k].auroc for k in range(3)] == [None] * 3
+    assert all(row.auroc is None for row in probe(
+        EDGE, CLOUD, Predictor(edge), None, np.arange(N), labels, NoRule()).classes)  # fmt: skip
+
+
+def test_auroc_over_all_unknown_classes_weighs_pairs_and_finds_the_worst():
+    classes = pd.DataFrame(
+        [
+            ("k", 0, True, 50, 5, 45, np.nan),
+            ("k", 1, False, 30, 24, 24, 0.9),
+            ("k", 2, False, 10, 1, 1, 0.5),
+        ],
+        columns=["key", "label", "known", "n", "n_uploaded", "n_system_right", "auroc"],
+    )
+    rows = [("x", 0, "k", 0.5, 0.7, 0.9, 0.0, 0.3)]
+    columns = ["device", "version", "key", "accuracy", "system_accuracy", "cloud_accuracy", "t_s",
+               "cur"]  # fmt: skip
+    of = of_versions(with_figures(pd.DataFrame(rows, columns=columns), classes, None))
+    assert of["auroc"]["last"] == pytest.approx((30 * 0.9 + 10 * 0.5) / 40)
+    assert of["auroc_worst"]["last"] == 0.5
+    assert of["probe_cur_unseen_worst"]["last"] == pytest.approx(0.1)
+    assert (of["probe_cur"]["last"], of["probe_system_accuracy"]["last"]) == (0.3, 0.7)
+    assert of["probe_system_accuracy_known"]["last"] == 0.9
+    assert of["routing_gain"]["last"] is None
+
+
+def test_selective_error_equals_keeping_the_surest(world):
+    labels, edge, _ = world
+    wrong = edge.argmax(1) != labels
+    surest = np.argsort(max_probability(edge), kind="stable")
+    bins = frame(probed(world, Rule()).bins)
+    assert selective_error(bins) == pytest.approx(wrong[surest[: N * 8 // 10]].mean())
+    assert selective_error(bins, 0.0) == pytest.approx(wrong.mean())
+    known = surest[labels[surest] < 3]
+    kept = known[: round(0.8 * len(known))]
+    # within a bin of 10 samples the order is not stored
+    at_known = selective_error(bins[bins["known"]])
+    assert at_known == pytest.approx(wrong[kept].mean(), abs=5 / len(kept))
+    assert at_known < selective_error(bins)
+    assert selective_error(bins.iloc[:0]) is None

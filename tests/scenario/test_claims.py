@@ -25,7 +25,8 @@ ODD = st.recursive(
 )  # fmt: skip
 KEYS = st.sampled_from(
     ["id", "text", "scenario", "set", "metric", "arm", "against", "value", "over", "at", "effect",
-     "criterion", "sei", "paper", "primary", "n", "by_construction", "not_testable"]
+     "criterion", "sei", "paper", "primary", "n", "by_construction", "not_testable", "per",
+     "interaction", "averaged_with"]
 )  # fmt: skip
 TOP = st.sampled_from(["name", "scenario", "set", "n", "confirmatory_n", "level", "claims"])
 
