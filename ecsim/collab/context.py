@@ -392,8 +392,13 @@ class Context:
             self._signals[name] = Signal(self._world)
         return self._signals[name]
 
-    def mailbox(self, name: str) -> Mailbox:
-        """Give the mailbox of this name: ``.put(item)``, ``yield ctx.mailbox(name).get()``."""
+    def mailbox(self, name: str | None = None) -> Mailbox:
+        """Give the mailbox of this name: ``.put(item)``, ``yield ctx.mailbox(name).get()``.
+
+        Without a name it is a new one, which only its holder knows.
+        """
+        if name is None:
+            return Mailbox(self._world)
         if name not in self._mailboxes:
             self._mailboxes[name] = Mailbox(self._world)
         return self._mailboxes[name]

@@ -91,6 +91,7 @@ _INDEX: dict[str, dict[str, str]] = {
         "ecc_snn": "ecsim.strategies.ecc_snn:EccSnn",
         "edge_only": "ecsim.strategies.edge_only:EdgeOnly",
         "cloud_only": "ecsim.strategies.cloud_only:CloudOnly",
+        "feature_split": "ecsim.strategies.feature_split:FeatureSplit",
         "learned": "ecsim.strategies.learned:Learned",
         "random_offload": "ecsim.strategies.random_offload:RandomOffload",
     },

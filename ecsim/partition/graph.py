@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ecsim.core.types import Work
+from ecsim.partition.spatial.windows import Window
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -35,6 +36,8 @@ class Vertex:
     out_shape : of its output for one sample; with time-steps in front where it has them.
     peak_bytes : its weights, inputs and output in memory, for one sample.
     is_spikes : whether its output holds only 0 and 1.
+    windows : which rows and which columns of its input it needs for each of its output; None where
+        that is more than a window.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Vertex:
     out_shape: tuple[int, ...] = ()
     peak_bytes: float = 0.0
     is_spikes: bool = False
+    windows: tuple[Window, Window] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ecsim.core.errors import UserError
 from ecsim.partition.spatial.plans import Segment, SplitPlan
 from ecsim.partition.spatial.shares import Tile
-from ecsim.partition.spatial.stacks import Layer, Stack
+from ecsim.partition.spatial.stacks import Layer, Stack, pointwise
 from ecsim.partition.spatial.windows import Window
 
 _SPLITTABLE = (
@@ -173,7 +173,7 @@ def _layer(name: str, module: nn.Module, channels: int) -> Layer:
         return Layer(name, "conv", rows, cols, module.out_channels, macs, weights)
     if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
         return Layer(name, "pool", *windows_of(module), channels)
-    return Layer(name, "pointwise", Window(), Window(), channels, 0, weights)
+    return pointwise(name, channels, weights)
 
 
 def windows_of(module: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> tuple[Window, Window]:

@@ -22,6 +22,8 @@ class Layer:
     channels : of its output.
     macs : multiply-accumulates per value of its output.
     parameters : values that every part has to hold.
+    moves : whether its input and output count as memory traffic; a normalisation's do not, since it
+        folds into the layer before it.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Layer:
     channels: int
     macs: int = 0
     parameters: int = 0
+    moves: bool = True
 
 
 class Shape(NamedTuple):
@@ -96,8 +99,13 @@ def pool(
 
 
 def pointwise(name: str, channels: int, parameters: int = 0) -> Layer:
-    """Give a layer that computes each value from the one at the same place."""
-    return Layer(name, "pointwise", Window(), Window(), channels, 0, parameters)
+    """Give a layer that computes each value from the one at the same place.
+
+    One with parameters is taken for a normalisation.
+    """
+    return Layer(
+        name, "pointwise", Window(), Window(), channels, 0, parameters, moves=not parameters
+    )
 
 
 def vgg_stack(
