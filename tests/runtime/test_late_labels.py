@@ -106,7 +106,7 @@ def test_all_arms_get_the_same_cloud_at_the_same_times(runs):
 
 def test_devices_learn_a_class_only_when_the_cloud_has_named_it(runs):
     run = runs["delayed"]
-    base, first, second = (set(group) for group in run.manifest["class_groups"])
+    _base, first, second = (set(group) for group in run.manifest["class_groups"])
     for _, update in run.updates.iterrows():
         new = set(map(int, update["new_classes"].split()))
         allowed = first if update["t_start_s"] < 10 + DELAY_S else first | second
