@@ -179,13 +179,15 @@ def profile(
     x = layers.samples(input_file, shape)
     found = layers.profile(net, x)
     seconds = layers.measure(net, x) if measure else {}
+    n_parameters = sum(parameter.numel() for parameter in net.parameters())
     if as_json:
         rows = [
             asdict(row) | ({"seconds": seconds.get(row.name, 0.0)} if measure else {})
             for row in found.rows
         ]
         total = asdict(found.total) | ({"seconds": seconds[""]} if measure else {})
-        click.echo(json.dumps({"layers": rows, "total": total}, indent=2))
+        report = {"layers": rows, "total": total, "parameters": n_parameters}
+        click.echo(json.dumps(report, indent=2))
         return
     heads = ["layer", "type", "output", "MACs", "SOPs", "updates", "moved B", "weights B"]
     shown = table(*heads, *(["ms"] if measure else []))
@@ -199,7 +201,10 @@ def profile(
             cells.append(f"{1e3 * seconds.get('' if row is found.total else row.name, 0.0):.3f}")
         shown.add_row(*cells)
     console().print(shown, markup=False)
-    click.echo(f"largest working set of a layer: {found.peak_bytes} B beside the weights")
+    click.echo(
+        f"{n_parameters:,} parameters; largest working set of a layer: {found.peak_bytes} B beside "
+        "the weights"
+    )
 
 
 @click.command()
