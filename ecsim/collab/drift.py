@@ -1,4 +1,4 @@
-"""Drift seen from a device alone: the Page-Hinkley test on the entropies of its answers.
+"""Drift seen from a device alone, on the entropies of its answers: Page-Hinkley, and who watches.
 
 Source: Page, Continuous inspection schemes, 1954; in the form for streams of Gama et al., A survey
 on concept drift adaptation, 2014, section 3.2.2.
@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+class DriftTest(Protocol):
+    """Says when the mean of a stream of numbers has risen."""
+
+    def sees(self, x: float) -> bool:
+        """Take the next number; give whether a rise is detected with it."""
 
 
 class PageHinkley:
@@ -58,7 +66,9 @@ class DriftWatch:
     """One device's detector, and what its detections are worth.
 
     The first detection after a true change is its delay (mark ``drift_delay_s``), any other one a
-    false alarm (mark ``drift_false_alarm``, 1 each). Only the marks know the true changes.
+    false alarm (mark ``drift_false_alarm``, 1 each). Changes without a detection before the next
+    one are missed (mark ``drift_missed``, their number, at the end). Only the marks know the true
+    changes.
 
     Parameters
     ----------
@@ -69,7 +79,7 @@ class DriftWatch:
 
     def __init__(
         self,
-        test: PageHinkley,
+        test: DriftTest,
         changes_s: Sequence[float],
         fire: Callable[[], None],
         record: Callable[[str, float], None],
@@ -79,6 +89,7 @@ class DriftWatch:
         self._fire = fire
         self._record = record
         self._n_found = 0  # changes up to and with the last that was detected
+        self._n_missed = 0
 
     def see(self, entropy: float, now_s: float) -> None:
         """Take the entropy of an answer that the device gave at this time."""
@@ -86,8 +97,17 @@ class DriftWatch:
             return
         n_changes = bisect_right(self._changes_s, now_s)
         if n_changes > self._n_found:
+            self._miss(n_changes - 1)
             self._n_found = n_changes
             self._record("drift_delay_s", now_s - self._changes_s[n_changes - 1])
         else:
             self._record("drift_false_alarm", 1.0)
         self._fire()
+
+    def end(self, now_s: float) -> None:
+        """Say how many changes were missed until now."""
+        self._miss(bisect_right(self._changes_s, now_s))
+        self._record("drift_missed", float(self._n_missed))
+
+    def _miss(self, n_changes: int) -> None:
+        self._n_missed += n_changes - self._n_found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ecsim.collab.drift import DriftTest
 from ecsim.core.types import Batch, ModelRef, Plan
 from ecsim.kernel import Mode
 
@@ -34,7 +35,7 @@ class UpdatePolicy:
     in_cloud : whether the training runs in the cloud, on samples that the device uploads.
     sample_bytes : size of one of these.
     every_s : time between two updates, for the condition ``periodic``.
-    drift : tolerance, threshold and least number of the Page-Hinkley test, for ``drift_detected``.
+    drift_test : gives a device's test, for the condition ``drift_detected``.
     truth : true class of every sample, for ``labels: oracle``; None: the cloud's answers.
     """
 
@@ -47,7 +48,7 @@ class UpdatePolicy:
     in_cloud: bool = False
     sample_bytes: float = 0.0
     every_s: float | None = None
-    drift: tuple[float, float, int] = (0.05, 5.0, 30)
+    drift_test: Callable[[], DriftTest] | None = None
     truth: npt.NDArray[np.int64] | None = None
 
     def labelled(self, batch: Batch | None) -> Batch | None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from ecsim.core.errors import UserError
 from ecsim.records.continual import groups, incremental
+from ecsim.records.detection import detection
 from ecsim.records.fairness import fairness
 from ecsim.records.tables import ANSWERED, LABEL_UPLOAD, STAGES, STATUSES
 from ecsim.records.versions import FIGURES, of_versions, with_figures
@@ -115,6 +116,10 @@ _OF_RUN: dict[str, tuple[str, str]] = {
     "fairness.accuracy_worst": ("", "stream accuracy of the worst device"),
     "fairness.latency_jain": ("", "Jain's index of the inverse of the devices' mean latencies"),
     "fairness.latency_worst_s": ("s", "mean latency of the slowest device, answered tasks"),
+    "drift.delay_s": ("s", "mean time from a change to its detection, of changes found"),
+    "drift.found": ("", "changes (begins of phases, per device) that `drift_detected` found"),
+    "drift.missed": ("", "changes that it had not found when the next came, or at the end"),
+    "drift.false_alarms": ("", "detections without a change since the last one"),
     "label_uploads": ("", "uploads for the buffer alone, in no task's row"),
     "label_upload_bytes": ("B", "their bytes towards the cloud"),
 }
@@ -188,6 +193,7 @@ def summarise(
             **of_versions(probed, _OF_VERSIONS),
             "incremental": learned,
             "fairness": fairness(mine),
+            "drift": detection(_of(marks, label)),
             **_label_uploads(marks, label, warmup_s, horizon_s),
             "phases": [
                 {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ecsim.collab.context import Context
-from ecsim.collab.drift import DriftWatch, PageHinkley
+from ecsim.collab.drift import DriftWatch
 from ecsim.collab.operations import Account
 from ecsim.collab.place import Answers, Place, Price
 from ecsim.collab.probe import Probed, probe
@@ -143,6 +143,8 @@ class Arm:
             lambda share: self._progress.arm(self._label, share),
         )
         window.close()
+        for drift_watch in self._drifts.values():
+            drift_watch.end(system.horizon_s)
         self._write_batteries()
         self._drain()
         for task_id, account in self._open.items():
@@ -268,11 +270,11 @@ class Arm:
             if policy.when == "periodic" and policy.every_s is not None:
                 fire = context.condition("periodic", device).fire
                 self._world.spawn(_periodic(policy.every_s, self._horizon_s, fire))
-            elif policy.when == "drift_detected":
+            elif policy.when == "drift_detected" and policy.drift_test is not None:
                 self._on_done = self._answered_and_watched
                 fire = context.condition("drift_detected", device).fire
                 self._drifts[device] = DriftWatch(
-                    PageHinkley(*policy.drift), self._system.phase_ends[:-1].tolist(), fire,
+                    policy.drift_test(), self._system.phase_ends[:-1].tolist(), fire,
                     context.record,
                 )  # fmt: skip
 

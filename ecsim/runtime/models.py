@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ecsim.collab.adwin import Adwin
+from ecsim.collab.drift import DriftTest, PageHinkley
 from ecsim.collab.oracle import Oracle, Predictor, Table
 from ecsim.collab.updates import UpdatePolicy
 from ecsim.core import registry
@@ -23,7 +27,7 @@ from ecsim.learning.weights import file_digest
 from ecsim.runtime.positions import at, cards_of
 from ecsim.runtime.system import labels_of
 from ecsim.scenario.load import Loaded
-from ecsim.scenario.models import Predictions, TrainedModel
+from ecsim.scenario.models import Drift, Predictions, TrainedModel
 from ecsim.scenario.schema import Scenario
 from ecsim.streams.corruptions import Corruptions
 from ecsim.streams.pools import Pools
@@ -170,13 +174,12 @@ class Models:
 
         if isinstance(learner, UpdateMethod):
             learner.begin(self._origin(edge))
-        drift = entry.drift
         return UpdatePolicy(
             entry.when, entry.while_updating, entry.buffer, learner, add, entry.only_while_charging,
             in_cloud=entry.where == "cloud",
             sample_bytes=self._scenario.stream.payload or self._data.sample_bytes,
             every_s=entry.every,
-            drift=(drift.tolerance, drift.threshold, drift.least),
+            drift_test=_drift_test(entry.drift),
             truth=self._labels if entry.labels == "oracle" else None,
         )  # fmt: skip
 
@@ -212,6 +215,12 @@ class Models:
         key = f"predictions/{file_digest(spec.predictions.path)}"
         work = Work(**spec.work.model_dump())
         return ModelRef(role, 0, key, classes, 0), Table(logits, work)
+
+
+def _drift_test(drift: Drift) -> Callable[[], DriftTest]:
+    if drift.test == "adwin":
+        return partial(Adwin, drift.delta, drift.least)
+    return partial(PageHinkley, drift.tolerance, drift.threshold, drift.least)
 
 
 def _read_logits(spec: Predictions, shape: tuple[int, int]) -> Any:

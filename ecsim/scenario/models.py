@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    model_validator,
+)
 
 from ecsim.core.units import Seconds
 from ecsim.scenario.files import File
@@ -86,15 +93,34 @@ class Setup(Plugin):
 
 
 class Drift(Section):
-    """The Page-Hinkley test on the normalised entropies of a device's own answers."""
+    """The test on the normalised entropies of a device's own answers."""
 
-    tolerance: Count = Field(default=0.05, description="rise of the mean that is no drift")
+    test: Literal["page_hinkley", "adwin"] = Field(
+        default="page_hinkley", description="Page-Hinkley, or an adaptive window (ADWIN2)"
+    )
+    tolerance: Count = Field(
+        default=0.05, description="of page_hinkley: rise of the mean that is no drift"
+    )
     threshold: Annotated[float, Field(gt=0)] = Field(
-        default=5.0, description="sum of the excess over it at which a drift is detected"
+        default=5.0,
+        description="of page_hinkley: sum of the excess over it at which a drift is detected",
+    )
+    delta: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.002, description="of adwin: about the probability of a false cut at one answer"
     )
     least: Annotated[int, Field(ge=1)] = Field(
-        default=30, description="answers since the start or the last detection before the next one"
+        default=30,
+        description="answers before a detection: since the start or the last one, or in adwin's "
+        "window",
     )
+
+    @model_validator(mode="after")
+    def _has_effect(self) -> Self:
+        others = ("tolerance", "threshold") if self.test == "adwin" else ("delta",)
+        for name in others:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} has no effect with test: {self.test}")
+        return self
 
 
 class Update(Plugin):

@@ -48,3 +48,17 @@ def test_delay_and_false_alarms():
     assert names == ["drift_false_alarm", "drift_delay_s", "drift_delay_s"]
     assert 0 <= marks[1][1] < 6 and 100 <= marks[2][1] < 106
     assert len(fired) == 3
+    watch.end(400.0)
+    assert marks[-1] == ("drift_missed", 0.0)
+
+
+def test_changes_without_a_detection_before_the_next_are_missed():
+    marks = []
+    watch = DriftWatch(
+        PageHinkley(0.05, 1.0, 5), [50.0, 100.0, 200.0], lambda: None, lambda *m: marks.append(m)
+    )
+    for t in range(300):
+        watch.see(0.9 if 100 <= t < 110 else 0.1, float(t))
+    watch.end(300.0)  # that of 50 and that of 200
+    assert [name for name, _ in marks] == ["drift_delay_s", "drift_missed"]
+    assert marks[-1][1] == 2.0

@@ -147,15 +147,36 @@ def test_every_so_often(simulate):
         assert ((times % 7.0).clip(upper=7.0) < 1e-9).all()
 
 
-def test_a_drift_is_detected_and_starts_an_update(simulate):
-    drift = {"tolerance": 0.02, "threshold": 1.0, "least": 10}
+@pytest.mark.parametrize(
+    "drift",
+    [
+        {"tolerance": 0.02, "threshold": 1.0, "least": 10},
+        {"test": "adwin", "delta": 0.3, "least": 10},
+    ],
+)
+def test_a_drift_is_detected_and_starts_an_update(simulate, drift):
     learns = learning(when="drift_detected", drift=drift, min_support=1, epochs=1)
     learns["setup"]["epochs"] = 8  # an edge that is sure of what it knows
-    run = simulate(learning=learns)
-    marks = run.marks
+    run = simulate(
+        learning=learns,
+        stream={
+            "schedule": {"kind": "class_incremental", "base_classes": 4, "increment": 2},
+            "phase": "10 s",
+            "arrivals": {"kind": "poisson", "rate": "20 /s" if "test" in drift else "4 /s"},
+        },
+    )
+    marks = run.marks[run.marks["name"] != "drift_missed"]
     assert {*marks["name"]} <= {"drift_delay_s", "drift_false_alarm"} and len(marks)
     starts, times = run.updates["t_start_s"], marks["t_s"]
-    assert len(starts) and starts.isin(times).all()
+    # a drift that is found during a training starts the next one at its end
+    assert len(starts) and (starts.isin(times) | starts.isin(run.updates["t_deploy_s"])).all()
+    found = run.summary["ecc_snn"]["drift"]
+    delays = marks.loc[marks["name"] == "drift_delay_s", "value"]
+    assert found["found"] == len(delays) and found["delay_s"] == pytest.approx(delays.mean())
+    assert found["found"] + found["false_alarms"] == len(marks)
+    n_changes = len(run.manifest["class_groups"]) - 1
+    n_devices = run.tasks["device"].nunique()
+    assert found["found"] + found["missed"] == n_changes * n_devices
 
 
 @pytest.mark.parametrize(
