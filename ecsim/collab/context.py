@@ -16,7 +16,7 @@ from ecsim.collab.place import Place
 from ecsim.collab.updates import Condition, Deployment, UpdatePolicy
 from ecsim.core.errors import Refused, StrategyError
 from ecsim.core.randomness import Streams
-from ecsim.core.types import Batch, ModelRef, Part, Task, UpdateResult, Work
+from ecsim.core.types import Batch, ExitPoint, ModelRef, Part, Task, UpdateResult, Work
 from ecsim.kernel import (
     After,
     All,
@@ -291,6 +291,10 @@ class Context:
         Raises `UserError` for one that is known by its predictions alone, or cannot be traced.
         """
         return self._place_with(model).predictor_of(model).layers(model)
+
+    def exits(self, model: ModelRef) -> tuple[ExitPoint, ...]:
+        """Give the exits of a version that some node has, the end of the model included."""
+        return self._place_with(model).predictor_of(model).exits(model)
 
     def install(self, node: str, model: ModelRef) -> None:
         """Let a node have a version that another one has, before anything happens.

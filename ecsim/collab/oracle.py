@@ -10,6 +10,7 @@ import numpy as np
 from ecsim.core.entropy import normalized_entropy
 from ecsim.core.errors import UserError
 from ecsim.core.types import (
+    ExitPoint,
     FloatArray,
     IntArray,
     ModelRef,
@@ -21,6 +22,7 @@ from ecsim.core.types import (
 )
 from ecsim.learning.compute import Compute
 from ecsim.learning.versions import VersionStore
+from ecsim.models.counted import Counted, CountedExits
 
 if TYPE_CHECKING:
     from ecsim.partition.graph import LayerGraph
@@ -34,6 +36,9 @@ class Predictor(Protocol):
 
     def layers(self, model: ModelRef) -> LayerGraph:
         """Give the version's layer graph; raise `UserError` where there is none."""
+
+    def exits(self, model: ModelRef) -> tuple[ExitPoint, ...]:
+        """Give the version's exits; one that has no early ones has a single one, its end."""
 
 
 class Oracle:
@@ -64,7 +69,8 @@ class Oracle:
         self._versions = versions
         self._images = images
         self._compute = compute
-        self._known: dict[str, dict[int, Prediction]] = {}
+        self._known: dict[tuple[str, Part | None], dict[int, Prediction]] = {}
+        self._counted: dict[tuple[str, int], CountedExits] = {}
         self._chunk_of: dict[int, IntArray] = {}
         for pool in pools:
             for start in range(0, len(pool), chunk_size):
@@ -76,14 +82,25 @@ class Oracle:
 
         Raises `KeyError` for a sample that is in none of the pools.
         """
-        if part is not None:
+        if part is not None and part.cut is not None:
             raise UserError("parts of a network cannot be run yet")
-        known = self._known.setdefault(model.key, {})
+        n_exits = len(self.exits(model))
+        if n_exits > 1 or part is not None:
+            part = checked_part(part, n_exits)
+        known = self._known.setdefault((model.key, part if n_exits > 1 else None), {})
         found = known.get(sample_id)
         if found is None:
-            self._run(model, self._chunk_of[sample_id], known)
+            chunk = self._chunk_of[sample_id]
+            if part is not None and n_exits > 1:
+                self._run_exit(model, chunk, part, known)
+            else:
+                self._run(model, chunk, known)
             found = known[sample_id]
         return found
+
+    def exits(self, model: ModelRef) -> tuple[ExitPoint, ...]:
+        """Give the exits of a version; nothing is run or trained."""
+        return self._versions.exits(model)
 
     def layers(self, model: ModelRef) -> LayerGraph:
         """Give the layer graph of a version's network."""
@@ -97,24 +114,36 @@ class Oracle:
             with self._compute.active():
                 shape = self._images.shape[1:]
                 self._operations[model.key] = operations_of(self._versions.net(model), shape)
-        operations = self._operations.get(model.key)
-        works = (
-            Work(
-                macs=macs,
-                sops=sops,
-                neuron_updates=updates,
-                bytes_moved=moved,
-                operations=operations,
-            )
-            for macs, sops, updates, moved in zip(
-                counted.macs.tolist(),
-                counted.sops.tolist(),
-                counted.neuron_updates.tolist(),
-                counted.bytes_moved.tolist(),
-                strict=True,
-            )
-        )
+        works = _works(counted, self._operations.get(model.key))
         known.update(zip(chunk.tolist(), predictions(model, counted.logits, works), strict=True))
+
+    def _run_exit(
+        self, model: ModelRef, chunk: IntArray, part: Part, known: dict[int, Prediction]
+    ) -> None:
+        """Do the same for a version with exits: all of them at once, kept for the other parts."""
+        first = model.key, int(chunk[0])
+        counted = self._counted.get(first)
+        if counted is None:
+            counted = self._versions.predict_exits(model, self._images[chunk], self._compute)
+            self._counted[first] = counted
+        assert part.exit is not None
+        mine = counted.of(part.exit, part.after)
+        works = _works(mine, self._operations_of_part(model, part))
+        rows = predictions(model, mine.logits, works, part.exit)
+        known.update(zip(chunk.tolist(), rows, strict=True))
+
+    def _operations_of_part(self, model: ModelRef, part: Part) -> Operations | None:
+        key = f"{model.key}/{part.exit}/{part.after}"
+        if self._with_operations and key not in self._operations:
+            from ecsim.models.exit_work import operations_of_part
+            from ecsim.models.multi_exit import MultiExitNet
+
+            net = self._versions.net(model)
+            assert isinstance(net, MultiExitNet) and part.exit is not None
+            with self._compute.active():
+                shape = tuple(self._images.shape[1:])
+                self._operations[key] = operations_of_part(net, shape, part.exit, part.after)
+        return self._operations.get(key)
 
 
 class Table:
@@ -127,8 +156,9 @@ class Table:
 
     def predict(self, model: ModelRef, sample_id: int, part: Part | None = None) -> Prediction:
         """Give row `sample_id` of the table as a prediction; raise `UserError` for a part."""
-        if part is not None:
+        if part is not None and part.cut is not None:
             self.layers(model)
+        checked_part(part, 1)
         if model.key not in self._known:
             works = (self._work for _ in self._logits)
             self._known[model.key] = list(predictions(model, self._logits, works))
@@ -140,12 +170,47 @@ class Table:
             f"the {model.role} model is known by its predictions alone: it has no layers to split"
         )
 
+    def exits(self, model: ModelRef) -> tuple[ExitPoint, ...]:
+        """Give the only exit there is."""
+        return (ExitPoint("output", None, float(model.param_bytes), 0.0),)
 
-def predictions(model: ModelRef, logits: FloatArray, works: Iterable[Work]) -> Iterable[Prediction]:
+
+def predictions(
+    model: ModelRef, logits: FloatArray, works: Iterable[Work], exit: int = 0
+) -> Iterable[Prediction]:
     """Give one prediction per row of `logits` (N, K); K is the number of the model's classes."""
     labels = np.asarray(model.classes)[logits.argmax(axis=1)]
     entropies = normalized_entropy(logits)
     for label, row, entropy, work in zip(
         labels.tolist(), logits, entropies.tolist(), works, strict=True
     ):
-        yield Prediction(label, row, entropy, work, model)
+        yield Prediction(label, row, entropy, work, model, exit)
+
+
+def checked_part(part: Part | None, n_exits: int) -> Part:
+    """Give a part without a cut with its exit as a number; None is the whole model.
+
+    Raises `UserError` for an exit that the model does not have, or one that is not later than
+    the exit it goes on from.
+    """
+    exit = n_exits - 1 if part is None or part.exit is None else part.exit
+    after = None if part is None else part.after
+    if not 0 <= exit < n_exits or (after is not None and not 0 <= after < exit):
+        after_what = "" if after is None else f" after exit {after}"
+        raise UserError(
+            f"expected one of the model's exits 0 to {n_exits - 1}, got exit {exit}{after_what}"
+        )
+    return Part(exit=exit, after=after)
+
+
+def _works(counted: Counted, operations: Operations | None) -> Iterable[Work]:
+    columns = (
+        counted.macs.tolist(),
+        counted.sops.tolist(),
+        counted.neuron_updates.tolist(),
+        counted.bytes_moved.tolist(),
+    )
+    for macs, sops, updates, moved in zip(*columns, strict=True):
+        yield Work(
+            macs=macs, sops=sops, neuron_updates=updates, bytes_moved=moved, operations=operations
+        )

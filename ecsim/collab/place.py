@@ -153,11 +153,21 @@ class Place:
             )
         if self.memory is None:
             return found
+        if part.cut is None:
+            return Loading(found, self.memory, self._weights_to(model, part))
         graph = self.predictor_of(model).layers(model)
-        names = part.vertices or graph.needed(part.exit)
-        size = sum(graph[name].param_bytes for name in names)
-        weights = replace(model, key=f"{model.key}/{'/'.join(names)}", param_bytes=round(size))
-        return Loading(found, self.memory, weights)
+        size = sum(graph[name].param_bytes for name in part.vertices)
+        key = f"{model.key}/{'/'.join(part.vertices)}"
+        return Loading(found, self.memory, replace(model, key=key, param_bytes=round(size)))
+
+    def _weights_to(self, model: ModelRef, part: Part) -> ModelRef:
+        """Give the weights between two exits, and the later one's branch, as a version."""
+        exits = self.predictor_of(model).exits(model)
+        exit = len(exits) - 1 if part.exit is None else part.exit
+        first = 0 if part.after is None else part.after + 1
+        size = sum(point.trunk_bytes for point in exits[first : exit + 1])
+        size += exits[exit].branch_bytes
+        return replace(model, key=f"{model.key}/exits/{first}/{exit}", param_bytes=round(size))
 
     def predictor_of(self, model: ModelRef) -> Predictor:
         """Give who predicts for a version that the node has."""

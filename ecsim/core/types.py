@@ -136,16 +136,38 @@ class Part:
     index : which part of the cut.
     exit : the exit whose answer the part gives, counted from 0; None: the last one's, which is
         the model's own answer, if the part ends there.
+    after : without a cut, the earlier exit whose tensor the part goes on from; None: it begins
+        with the sample. Branches of other exits are no part of it.
     """
 
     cut: Cut | None = None
     index: int = 0
     exit: int | None = None
+    after: int | None = None
 
     @property
     def vertices(self) -> tuple[str, ...]:
         """The vertices that it runs, by name; () where nothing is cut."""
         return () if self.cut is None else self.cut.parts[self.index]
+
+
+@dataclass(frozen=True, slots=True)
+class ExitPoint:
+    """One of the places at which a model may answer, in the order in which a pass meets them.
+
+    Attributes
+    ----------
+    name : of the stage or time-step that it follows.
+    crossing_bytes : size of the tensor that another node needs to go on from here; None where
+        nothing can be handed on, as after the last exit.
+    trunk_bytes : of the weights between the exit before and this one.
+    branch_bytes : of the weights that this exit alone needs.
+    """
+
+    name: str
+    crossing_bytes: float | None
+    trunk_bytes: float
+    branch_bytes: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ecsim.core.errors import EcsimError
-from ecsim.core.types import FloatArray, ModelRef
+from ecsim.core.types import ExitPoint, FloatArray, ModelRef
 from ecsim.learning.cache import Artefact, ArtefactCache
 from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture, content_key
-from ecsim.models.counted import Counted
+from ecsim.models.counted import Counted, CountedExits
 
 if TYPE_CHECKING:
     from ecsim.models.incremental import IncrementalNet
 
 Progress = Callable[[str, float | None], None]
 
-_COUNTED = tuple(field.name for field in fields(Counted))
+R = TypeVar("R", Counted, CountedExits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +69,7 @@ class VersionStore:
         self._recipes: dict[str, Recipe] = {}
         self._nets: dict[str, IncrementalNet] = {}
         self._made: dict[str, Made] = {}
+        self._exits: dict[str, tuple[ExitPoint, ...]] = {}
 
     @property
     def made(self) -> list[Made]:
@@ -101,22 +102,65 @@ class VersionStore:
 
         The cache keeps it too: the network is needed, and trained, only when it has none.
         """
-        if self._cache is None:
-            return self._run(ref, images, compute)
-        key = content_key(compute, "predictions", ref.key, images)
-        found = self._cache.arrays(key)
-        if found is not None and {*found} == {*_COUNTED} and self._is_made(ref):
-            return Counted(**found)
-        counted = self._run(ref, images, compute)
-        self._cache.keep_arrays(key, {name: getattr(counted, name) for name in _COUNTED})
-        return counted
 
-    def _run(self, ref: ModelRef, images: FloatArray, compute: Compute) -> Counted:
-        from ecsim.models import work as counting
+        def run() -> Counted:
+            from ecsim.models.work import predict
 
-        net = self.net(ref)
+            return predict(self.net(ref), images)
+
+        return self._kept("predictions", Counted, ref, images, compute, run)
+
+    def predict_exits(self, ref: ModelRef, images: FloatArray, compute: Compute) -> CountedExits:
+        """Give the same of each exit of a version that has some."""
+
+        def run() -> CountedExits:
+            from ecsim.models.exit_work import predict_exits
+            from ecsim.models.multi_exit import MultiExitNet
+
+            return predict_exits(cast(MultiExitNet, self.net(ref)), images)
+
+        return self._kept("exits", CountedExits, ref, images, compute, run)
+
+    def exits(self, ref: ModelRef) -> tuple[ExitPoint, ...]:
+        """Give the exits of a version; one that has no early ones has a single one, its end.
+
+        Nothing is trained for it.
+        """
+        found = self._exits.get(ref.key)
+        if found is None:
+            architecture = self._recipes[ref.key].architecture
+            if hasattr(architecture.backbone, "exit_features"):
+                from ecsim.models.exit_work import exit_points
+                from ecsim.models.multi_exit import MultiExitNet
+
+                found = exit_points(cast(MultiExitNet, architecture.build((ref.classes,))))
+            else:
+                found = (ExitPoint("output", None, float(ref.param_bytes), 0.0),)
+            self._exits[ref.key] = found
+        return found
+
+    def _kept(
+        self,
+        what: str,
+        kind: type[R],
+        ref: ModelRef,
+        images: FloatArray,
+        compute: Compute,
+        run: Callable[[], R],
+    ) -> R:
+        """Read what was computed once from the cache, or compute and keep it."""
+        names = {field.name for field in fields(kind)}
+        key = content_key(compute, what, ref.key, images) if self._cache is not None else ""
+        arrays: dict[str, Any] | None = None
+        if self._cache is not None:
+            arrays = self._cache.arrays(key)
+        if arrays is not None and set(arrays) == names and self._is_made(ref):
+            return kind(**arrays)
         with compute.active():
-            return counting.predict(net, images)
+            made = run()
+        if self._cache is not None:
+            self._cache.keep_arrays(key, {name: getattr(made, name) for name in names})
+        return made
 
     def _is_made(self, ref: ModelRef) -> bool:
         """Note a version as needed without reading its network, if enough is known of it."""

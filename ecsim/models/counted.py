@@ -35,16 +35,11 @@ class CountedExits:
     trunk : (E, 4, N) float64: MACs, SOPs, neuron updates and bytes moved between the exit before
         and this one.
     branch : (E, 4, N) float64, the same of what this exit alone needs: its branch and its heads.
-    crossing_bytes : (E,) float64, size of what the trunk hands on at each exit; NaN where nothing
-        can be handed on.
-    part_bytes : (E, 2) float64, bytes of the weights of each trunk piece and of each branch.
     """
 
     logits: FloatArray
     trunk: FloatArray
     branch: FloatArray
-    crossing_bytes: FloatArray
-    part_bytes: FloatArray
 
     def of(self, exit: int, after: int | None = None) -> Counted:
         """Give an exit's answers, and the work of getting there from the sample or from `after`.

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ecsim.core.types import FloatArray, Operations
+from ecsim.core.types import ExitPoint, FloatArray, Operations
 from ecsim.models.branched import Branched
 from ecsim.models.calls import operations_of
 from ecsim.models.counted import CountedExits
 from ecsim.models.exits.stepwise import StepwiseSpikingVGG
-from ecsim.models.multi_exit import ExitPart, MultiExitNet
+from ecsim.models.multi_exit import ExitBackbone, ExitPart, MultiExitNet
 from ecsim.models.work import is_spiking, layer_work, observed, param_bytes, run
 
 _MACS, _SOPS, _UPDATES, _BYTES = range(4)
@@ -84,11 +84,16 @@ def predict_exits(
 
     with observed(net, on_layer, on_neurons):
         logits = cast("list[Tensor]", run(_AllExits(net), x, dtype))
-    weights = _weights(net)
-    counts[:, :, _BYTES] += weights.T[:, :, None]
-    crossing = [np.nan if b is None else b for b in cast(Any, net.backbone).crossing_bytes]
+    counts[:, :, _BYTES] += _weights(net).T[:, :, None]
     answers = np.stack([rows.float().numpy(force=True) for rows in logits])
-    return CountedExits(answers, counts[_TRUNK], counts[_BRANCH], np.array(crossing), weights)
+    return CountedExits(answers, counts[_TRUNK], counts[_BRANCH])
+
+
+def exit_points(net: MultiExitNet) -> tuple[ExitPoint, ...]:
+    """Give what a strategy may know of a net's exits."""
+    backbone = cast(ExitBackbone, net.backbone)
+    rows = zip(backbone.exit_names, backbone.crossing_bytes, _weights(net).tolist(), strict=True)
+    return tuple(ExitPoint(name, crossing, *sizes) for name, crossing, sizes in rows)
 
 
 def operations_of_part(

@@ -22,6 +22,7 @@ import numpy as np
 from ecsim.core.errors import UserError
 from ecsim.records.continual import groups, incremental
 from ecsim.records.detection import detection
+from ecsim.records.exits import per_exit
 from ecsim.records.fairness import fairness
 from ecsim.records.tables import ANSWERED, LABEL_UPLOAD, STAGES, STATUSES
 from ecsim.records.versions import FIGURES, of_versions, with_figures
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Summary = dict[str, dict[str, Any]]
-"""By strategy label; nested as the dotted paths of `METRICS`, and `phases`: the same per phase."""
+"""By strategy label; nested as the dotted paths of `METRICS`, `phases`: the same per phase, and
+`exits`: what each exit answered."""
 
 _PERCENTILES = (50, 95, 99)
 
@@ -73,6 +75,8 @@ _OF_TASKS: dict[str, tuple[str, str]] = {
     "bytes_per_task.up": ("B", "mean bytes towards the cloud per task"),
     "bytes_per_task.down": ("B", "mean bytes towards the device per task"),
     "deadline_miss_ratio": ("", "share of missed deadlines among tasks that have one"),
+    "first_exit_share": ("", "share of answered tasks that left at the first exit of a model"),
+    "exit_mean": ("", "mean number of the exit that answered, from 0"),
 }
 _OF_RUN: dict[str, tuple[str, str]] = {
     "stable": ("", "1 when every queue kept up, 0 when one did not: read no mean latency then"),
@@ -181,6 +185,7 @@ def summarise(
         phases = sorted({*mine["phase"].tolist(), *probed["phase"].tolist()})
         summary[label] = {
             **of_tasks,
+            "exits": per_exit(mine),
             **_stability(queues, label),
             "idle_energy_j": idle_j,
             "idle_energy_per_task_j": idle_j / len(mine) if len(mine) else None,
@@ -251,6 +256,7 @@ def _of_tasks(tasks: pd.DataFrame, trained: pd.DataFrame) -> dict[str, Any]:
     }
     parts_s["propagation"] = _mean(tasks["propagation_s"].to_numpy()[is_answered])
     met = tasks["deadline_met"].dropna().to_numpy(bool)
+    exits = tasks["exit"].to_numpy()[is_answered]
     return {
         "n": len(tasks),
         "n_answered": int(is_answered.sum()),
@@ -271,6 +277,8 @@ def _of_tasks(tasks: pd.DataFrame, trained: pd.DataFrame) -> dict[str, Any]:
         "energy_share": _shares({stage: tasks[f"{stage}_j"].to_numpy() for stage in STAGES}),
         "bytes_per_task": {way: _mean(tasks[f"{way}_bytes"].to_numpy()) for way in ("up", "down")},
         "deadline_miss_ratio": _mean(~met),
+        "first_exit_share": _mean(exits == 0),
+        "exit_mean": _mean(exits),
     }
 
 
@@ -327,9 +335,9 @@ def _percentile(values: Any, q: int) -> float | None:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Give (dotted path, value) of each metric of one label, without `phases` and reasons."""
+    """Give (dotted path, value) of each metric of one label, without lists and reasons."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{key}.")
-        elif key not in ("phases", "unstable_because"):
+        elif key not in ("phases", "exits", "unstable_because"):
             yield f"{prefix}{key}", value

@@ -101,6 +101,7 @@ TASKS = Table(
         ),
         Column("model_version", "int32", "", "version of the model that answered; -1 without one"),
         Column("model_key", "text", "", "content hash of the model that answered; may be empty"),
+        Column("exit", "int32", "", "its exit that answered, from 0; -1 without an answer"),
         Column("deadline_met", "bool", "", "answered by its deadline; null: had none", True),
         *_per_stage("j", "J", "marginal energy of engines of the", "radio energy on the"),
         Column("wasted_j", "float64", "J", "energy of work that was abandoned, not in the stages"),

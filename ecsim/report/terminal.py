@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ecsim.records.exits import has_early
 from ecsim.records.metrics import Summary
 from ecsim.records.tables import STAGES
 from ecsim.report.numbers import NONE, number, percent
@@ -21,6 +22,8 @@ def show(summary: Summary, console: Console | None = None) -> None:
     console = console or Console()
     for table in (quality(summary), costs(summary), phases(summary)):
         console.print(table)
+    if any(has_early(of) for of in summary.values()):
+        console.print(exits(summary))
 
 
 def quality(summary: Summary) -> Table:
@@ -83,6 +86,25 @@ def phases(summary: Summary) -> Table:
         table.add_row(
             label, *(percent(cur.get(phase)) for phase in found), *(percent(p) for p in probe)
         )
+    return table
+
+
+def exits(summary: Summary) -> Table:
+    """Give the table of what each exit answered, how often it was right, and what it took."""
+    table = _table("Exits: share of the answers, accuracy, latency and energy of each")
+    for head in ("exit", "tier", "share\n%", "acc.\n%", "mean\nms", "energy\nmJ"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for label, of in summary.items():
+        for row in of["exits"]:
+            table.add_row(
+                label,
+                str(row["exit"]),
+                row["tier"],
+                percent(row["share"]),
+                percent(row["accuracy"]),
+                number(row["latency_mean_s"], 1e3),
+                number(row["energy_mean_j"], 1e3),
+            )
     return table
 
 

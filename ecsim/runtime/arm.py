@@ -119,7 +119,7 @@ class Arm:
         first = {name: place.model for name, place in self._places.items()}
         self._rows = self.rows_class(system, recorder, entry.label, first, self._open)
         self._context.on_deploy = self._rows.deployed
-        self._sources: dict[tuple[str, str], int] = {}  # by node and key of the version
+        self._sources: dict[tuple[str, str, int], int] = {}  # by node, key of the version, exit
         self._on_done = self._answered  # bound once
         self._horizon_s = system.horizon_s
         self._has_mortals = bool(self._mortals)
@@ -338,7 +338,7 @@ class Arm:
             label, at, by = answer
             # the label is nearly always the prediction's own, which saves a search
             if by.__class__ is Prediction and label == by.label:
-                source = self._sources.get((at, by.model.key))
+                source = self._sources.get((at, by.model.key, by.exit))
         elif isinstance(answer, FlowError):
             is_dead = isinstance(answer, Down) and answer.node == flow.item.device
             self._end(task_id, account, "died" if is_dead else "dropped")
@@ -376,10 +376,11 @@ class Arm:
                 f"{name}.serve() returned label {answer.label!r} at {answer.at!r}, which the "
                 f"{model.role} model with classes {model.classes} cannot give"
             )
-        source = self._sources.get((answer.at, model.key))
+        exit = answer.by.exit
+        source = self._sources.get((answer.at, model.key, exit))
         if source is None:
-            source = self._rows.source(place.node.tier, model)
-            self._sources[answer.at, model.key] = source
+            source = self._rows.source(place.node.tier, model, exit)
+            self._sources[answer.at, model.key, exit] = source
         return source
 
     def _end(self, task_id: int, account: Account, status: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import nan
 from typing import Any
 
@@ -59,7 +59,7 @@ _ANSWERED, _LATE = STATUSES.index("answered"), STATUSES.index("late")
 NOWHERE = 0
 """The source of tasks without an answer."""
 
-Source = tuple[str, ModelRef]  # tier of the node, and version that answered
+Source = tuple[str, ModelRef, int]  # tier of the node, version and exit that answered
 
 
 class TaskRows:
@@ -121,9 +121,9 @@ class TaskRows:
             self._blocks.append(block)
             yield block
 
-    def source(self, tier: str, model: ModelRef) -> int:
-        """Give the number of a tier and version that answer."""
-        self._sources.append((tier, model))
+    def source(self, tier: str, model: ModelRef, exit: int) -> int:
+        """Give the number of a tier, version and exit that answer."""
+        self._sources.append((tier, model, exit))
         return len(self._sources) - 1
 
     def deployed(self, device: str, model: ModelRef) -> None:
@@ -184,8 +184,9 @@ class TaskRows:
             "predicted": cells[_PREDICTED].astype(np.int32),
             "seen": np.array(self._knows)[self._serving(seat, ids), labels],
             "new_in_phase": self._is_new[phase, labels],
-            "model_version": self._of_source(lambda model: model.version, -1)[source],
+            "model_version": self._of_source(lambda known: known[1].version)[source],
             "model_key": source,
+            "exit": self._of_source(lambda known: known[2])[source],
             "deadline_s": np.full(len(ids), self._deadline_s),
         }
         texts: dict[str, Sequence[str]] = {
@@ -198,8 +199,8 @@ class TaskRows:
         while len(self._blocks) > 1 and self._blocks[1].first_id <= oldest:
             del self._blocks[0]
 
-    def _of_source(self, read: Any, otherwise: int) -> Any:
-        return np.array([otherwise if known is None else read(known[1]) for known in self._sources])
+    def _of_source(self, read: Callable[[Source], int]) -> Any:
+        return np.array([-1 if known is None else read(known) for known in self._sources])
 
     def _version(self, model: ModelRef) -> int:
         number = self._versions.get(model.key)

@@ -330,6 +330,10 @@ class Vectorised:
             "normalized_entropy": self._entropy,
             "model_version": np.where(uploaded, cloud.version, edge.version),
             "model_key": uploaded.astype(np.int64),
+            "exit": np.where(
+                uploaded,
+                *(len(system.predictors[model.role].exits(model)) - 1 for model in (cloud, edge)),
+            ),
             "wasted_j": self._zero,
             "up_bytes": np.where(uploaded, payload, 0.0),
             "down_bytes": np.where(uploaded, reply, 0.0),

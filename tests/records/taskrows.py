@@ -6,7 +6,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from ecsim.records.tables import STAGES, STATUSES
+from ecsim.records.tables import ANSWERED, STAGES, STATUSES
 
 TEXTS = ("device", "route", "model_key")
 
@@ -46,6 +46,7 @@ def as_columns(rows):
         "normalized_entropy": entropies,
         "model_version": versions,
         "model_key": keys,
+        "exit": [0 if status in ANSWERED else -1 for status in statuses],
         "propagation_s": [ledger.propagation_s for ledger in ledgers],
         "wasted_j": [ledger.wasted_j for ledger in ledgers],
         "up_bytes": [ledger.bytes[STAGES.index("up")] for ledger in ledgers],

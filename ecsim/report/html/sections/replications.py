@@ -14,7 +14,7 @@ from ecsim.report.html.charts.bars import Estimate, estimates
 from ecsim.report.html.markup import Markup
 from ecsim.report.html.metrics import MAIN, cell_of, column_of
 from ecsim.report.html.section import Section, capitalised, figure, panel
-from ecsim.report.html.sections import figures, phases, provenance, summary, warnings
+from ecsim.report.html.sections import exits, figures, phases, provenance, summary, warnings
 from ecsim.report.html.tables import Column, Row, count, table, text
 from ecsim.report.quantities import Quantity
 from ecsim.statistics.interval import Interval
@@ -33,6 +33,7 @@ def of_replications(replications: Replications) -> list[Section]:
         warnings.of(summaries, first),
         figures.of_summary(mean, spread(mean, summaries)),
         phases.of_summary(mean, {}),
+        exits.of_summary(mean),
         each(runs, manifest["seeds"]),
         provenance.of(known | shared),
     ]
@@ -126,12 +127,28 @@ def _mean(values: Sequence[Any]) -> Any:
         keys = dict.fromkeys(key for value in known for key in value)
         return {key: _mean([value.get(key) for value in known]) for key in keys}
     if isinstance(first, list):
-        by_phase: dict[int, list[Any]] = {}
-        for of in (phase for value in known for phase in value):
-            by_phase.setdefault(of["phase"], []).append(of)
-        return [_mean(of) | {"phase": phase} for phase, of in sorted(by_phase.items())]
+        return _mean_rows(known)
     if isinstance(first, bool):
         return all(known)
     if isinstance(first, str):
         return next((value for value in known if value), "")
     return sum(known) / len(known)
+
+
+def _mean_rows(lists: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Give the mean over lists of the rows of the same phase, or of the same exit and tier.
+
+    A replicate in which an exit answered nothing counts 0 to its number and share of answers.
+    """
+    together: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in (row for rows in lists for row in rows):
+        name = tuple(row[key] for key in ("phase", "exit", "tier") if key in row)
+        together.setdefault(name, []).append(row)
+    found = []
+    for name, rows in sorted(together.items()):
+        mean = _mean(rows)
+        if "share" in mean:
+            mean |= {key: sum(row[key] for row in rows) / len(lists) for key in ("n", "share")}
+        keys = ("phase",) if len(name) == 1 else ("exit", "tier")
+        found.append(mean | dict(zip(keys, name, strict=True)))
+    return found

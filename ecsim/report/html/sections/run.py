@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ecsim.report.html.section import Section
 from ecsim.report.html.sections import (
     devices,
+    exits,
     figures,
     logs,
     phases,
@@ -28,6 +29,7 @@ def of_run(run: Run) -> list[Section]:
         warnings.of([run.summary], run.manifest),
         figures.of_summary(run.summary, figures.distribution(run)),
         phases.of_summary(run.summary, run.manifest),
+        exits.of_summary(run.summary),
         devices.of_run(run),
         logs.energy(run),
         logs.queues(run),
