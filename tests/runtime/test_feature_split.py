@@ -1,9 +1,7 @@
 """Feature-map splitting in the simulator: times by hand, bytes on the links, shares that follow."""
 
-import numpy as np
 import pytest
 
-from ecsim.core.errors import UserError
 from ecsim.partition.spatial.presets import aflkd_stack
 from ecsim.runtime.run import run_scenario
 
