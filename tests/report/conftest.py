@@ -24,6 +24,42 @@ def sweep(write_shared_scenario):
 
 
 @pytest.fixture(scope="session")
+def split_sweep(write_shared_scenario):
+    """Give a sweep of a link's rate, for a network on one board and split over two."""
+    link = {"card": "ethernet_gigabit", "latency": "0.05 ms"}
+    pairs = [["cam", "pi[0]"], ["pi[0]", "cloud"], ["pi[0]", "pi[1]"]]
+    timed = {"timed_as": {"blocks": 1, "side": 32}, "layer_times": True}
+    path = write_shared_scenario(
+        "split",
+        stream={
+            "schedule": {"kind": "class_incremental", "base_classes": 4, "increment": 6},
+            "phase": "5 s",
+            "arrivals": {"kind": "periodic", "rate": "0.5 /s"},
+            "payload": "3 kB",
+        },
+        topology={
+            "nodes": {
+                "cam": {"tier": "end", "card": "raspberry_pi_4b"},
+                "pi": {"count": 2, "tier": "edge", "card": "raspberry_pi_4b"},
+                "cloud": {"tier": "cloud", "card": "rtx3090"},
+            },
+            "links": [{"between": pair} | link for pair in pairs],
+        },
+        costs={"name": "roofline"},
+        strategies=[
+            {"name": "feature_split", "label": "whole", "clusters": ["pi[0]"]} | timed,
+            {"name": "feature_split", "label": "split", "clusters": ["pi"]} | timed,
+        ],
+    )
+    rates = ["1 Mbit/s", "20 Mbit/s", "1 Gbit/s"]
+    keys = {"topology.links.2.uplink": rates, "topology.links.2.downlink": rates}
+    plan = path.with_name("split_sweep.yaml")
+    axes = [{"kind": "zip", "keys": keys}]
+    plan.write_text(yaml.safe_dump({"scenario": path.name, "sweep": {"axes": axes}}))
+    return ecsim.sweep(plan, out=path.parent / "results")
+
+
+@pytest.fixture(scope="session")
 def replications(sweep):
     """Give two replicates that differ in their world alone, on the fast link."""
     names = list(sweep.runs)[:2]

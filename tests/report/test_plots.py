@@ -24,11 +24,20 @@ from ecsim.report.plots.pareto import front
 from ecsim.report.style import DOUBLE_IN, SINGLE_IN, paper
 
 OF_SWEEPS = ("heatmap", "parallel")
+OF_SPLITS = ("layer-times", "break-even")
 LINK, THRESHOLD = "topology.links.0.uplink", "strategies.ecc_snn.threshold"
 
 
-def of(kind, run, sweep):
-    return gather([sweep if kind in OF_SWEEPS else run])
+@pytest.fixture
+def of(run, sweep, split_sweep):
+    """Give a function that gives a result that a kind can show."""
+
+    def find(kind):
+        if kind in OF_SPLITS:
+            return split_sweep
+        return sweep if kind in OF_SWEEPS else run
+
+    return find
 
 
 def drawn(kind, results, **options):
@@ -42,9 +51,9 @@ def drawn(kind, results, **options):
     ("kind", "width_in"),
     [*((kind, SINGLE_IN) for kind in KINDS), ("accuracy", DOUBLE_IN), ("heatmap", DOUBLE_IN)],
 )
-def test_each_kind_is_drawn_at_paper_width_and_not_blank(kind, width_in, run, sweep, tmp_path):
+def test_each_kind_is_drawn_at_paper_width_and_not_blank(kind, width_in, of, tmp_path):
     formats = ("png",) if width_in == DOUBLE_IN else ("pdf", "svg", "png")
-    paths = write(kind, of(kind, run, sweep), tmp_path, Options(width_in), formats)
+    paths = write(kind, gather([of(kind)]), tmp_path, Options(width_in), formats)
     assert [p.name for p in paths] == [f"{kind}.{end}" for end in (*formats, "csv")]
     pixels = imread(tmp_path / f"{kind}.png")[..., :3]
     assert pixels.shape[1] == pytest.approx(300 * width_in, abs=1)
@@ -189,8 +198,8 @@ def test_parallel_lines_cross_the_axes_at_their_values(sweep):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_cut_off_or_overlaps_the_legend(kind, run, sweep):
-    figure = drawn(kind, [sweep if kind in OF_SWEEPS else run]).figure
+def test_nothing_is_cut_off_or_overlaps_the_legend(kind, of):
+    figure = drawn(kind, [of(kind)]).figure
     page = figure.bbox
     for axes in figure.axes:
         box = axes.get_tightbbox()
@@ -224,6 +233,8 @@ def test_a_legend_of_many_rows_leaves_the_panels_their_height(run):
         (["pareto", "--formats", "jpg"], "expected a format"),
         (["pareto", "--arms", "cloud_onyl"], "did you mean 'cloud_only'"),
         (["pareto", "--where", "x"], "expected KEY=VALUE"),
+        (["layer-times"], "expected strategies that keep their layers' times"),
+        (["break-even"], "expected a sweep of a link's rate"),
     ],
 )
 def test_mistakes_are_answered(arguments, says, run, tmp_path):

@@ -13,6 +13,8 @@ KINDS = {
     "queues": "use and length of the busiest engines and links",
     "queues-over-time": "the same as time series, of runs with run: {probe: ...}",
     "heatmap": "a metric over two swept keys",
+    "layer-times": "what each layer takes, of strategies with layer_times: true",
+    "break-even": "the same over a link's swept rate, split against whole, and where they meet",
     "parallel": "swept keys and metrics on parallel axes, one line per cell",
 }
 """Kind -> what it shows; its module has the same name, with underscores."""
