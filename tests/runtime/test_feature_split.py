@@ -1,7 +1,9 @@
 """Feature-map splitting in the simulator: times by hand, bytes on the links, shares that follow."""
 
+import numpy as np
 import pytest
 
+from ecsim.core.errors import UserError
 from ecsim.partition.spatial.presets import aflkd_stack
 from ecsim.runtime.run import run_scenario
 
@@ -113,3 +115,138 @@ def test_answers_are_those_of_the_whole_network(two):
     assert len(answers) == 4
     assert all(answer == answers[0] for answer in answers)
     assert (two.tasks["status"] == "answered").all()
+
+
+def shares(run, label, node):
+    marks = run.marks[(run.marks["strategy"] == label) & (run.marks["name"] == f"share {node}")]
+    return marks.sort_values("t_s")[["t_s", "value"]].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def unequal(write_shared_scenario, tmp_path_factory):
+    """Boards of 25 and 8 GMAC/s; the fast one computes at a quarter of its speed for 16 s."""
+    entries = [
+        {"label": "equal"},
+        {"label": "fixed", "shares": "speed"},
+        {"label": "follows", "shares": "speed", "replan": {"change": 0.05, "weight": 0.6}},
+    ]
+    timed = {"timed_as": {"blocks": 2, "side": 160}}  # so that exchanges matter little
+    path = lab(
+        write_shared_scenario,
+        *(entry | timed for entry in entries),
+        name="unequal",
+        cards=("raspberry_pi_5", "raspberry_pi_4b"),
+    )
+    slow = "brown_outs: {schedule: [{at: 11 s, for: 16 s}], speed: 0.25}"
+    path.write_text(path.read_text().replace("    pi0:\n", f"    pi0:\n      {slow}\n"))
+    return run_scenario(path, out=tmp_path_factory.mktemp("runs"))
+
+
+def latency(run, label, begin, end):
+    tasks = run.tasks[(run.tasks["strategy"] == label) & (run.tasks["status"] == "answered")]
+    return tasks[tasks["t_arrive_s"].between(begin, end)]["latency_s"].mean()
+
+
+def test_shares_in_proportion_to_speeds_beat_equal_ones(unequal):
+    assert shares(unequal, "fixed", "pi0") == pytest.approx(np.array([[0.0, 25 / 33]]))
+    assert latency(unequal, "fixed", 0, 10) < 0.7 * latency(unequal, "equal", 0, 10)
+
+
+def test_shares_follow_speeds_that_change_and_come_back(unequal):
+    history = shares(unequal, "follows", "pi0")
+    during = history[(history[:, 0] > 16) & (history[:, 0] < 27)]
+    assert during[-1, 1] == pytest.approx(6.25 / (6.25 + 8), abs=0.03)
+    assert history[-1, 1] == pytest.approx(25 / 33, abs=0.03)
+    assert latency(unequal, "follows", 18, 26) < 0.8 * latency(unequal, "fixed", 18, 26)
+    assert latency(unequal, "follows", 0, 10) == pytest.approx(latency(unequal, "fixed", 0, 10))
+
+
+def test_four_boards_in_rows_in_a_grid_and_with_fewer_rows_than_boards(write_scenario, tmp_path):
+    four = {"clusters": ["pi0", "pi1", "pi2", "pi3"]}
+    path = lab(
+        write_scenario,
+        four | {"label": "rows", "timed_as": {"blocks": 3, "side": 24}},  # 3 rows at the end
+        four | {"label": "grid", "grid": [2, 2], "scheme": "deepthings"},
+        four | {"label": "blocks", "scheme": "blocks", "timed_as": {"blocks": 2, "side": 32}},
+        {
+            "label": "pairs",
+            "clusters": [["pi0", "pi2"], ["pi1", "pi3"]],
+            "inside": "pipeline",
+            "timed_as": {"blocks": 2, "side": 96},
+        },
+        cards=("raspberry_pi_5",) * 4,
+    )
+    run = run_scenario(path, out=tmp_path / "runs")
+    assert (run.tasks["status"] == "answered").all()
+    halos = run.marks[run.marks["name"] == "halo_bytes"].set_index("strategy")["value"]
+    assert halos["grid"] == 0.0
+    # 3 boundaries at 64 wide would be 2 rows each; here blocks recompute, and fetch once per block
+    assert halos["blocks"] > 0.0
+    energy = run.energy[
+        (run.energy["component"] == "inference") & (run.energy["state"] == "active")
+    ]
+    busy = energy.pivot_table(index="strategy", columns="node", values="seconds", observed=True)
+    assert (busy.loc["pairs", ["pi0", "pi1", "pi2", "pi3"]] > 0.0).all()
+    assert busy.loc["pairs", "pi2"] == pytest.approx(busy.loc["pairs", "pi3"])
+
+
+def test_a_pipeline_inside_clusters_serves_more_and_a_single_task_no_sooner(
+    write_scenario, tmp_path
+):
+    clusters = {"clusters": [["pi0", "pi2"], ["pi1", "pi3"]]}
+    timed = {"timed_as": {"blocks": 2, "side": 96}}
+    path = lab(
+        write_scenario,
+        clusters | timed | {"label": "master"},
+        clusters | timed | {"label": "pipeline", "inside": "pipeline"},
+        clusters | timed | {"label": "chain", "inside": "chain"},
+        cards=("raspberry_pi_5",) * 4,
+    )
+    text = path.read_text()
+    idle = run_scenario(path, out=tmp_path / "runs").tasks.groupby("strategy", observed=True)
+    path.write_text(
+        text.replace("rate: 0.5 /s", "rate: 170 /s").replace("phase: 20 s", "phase: 1 s")
+    )
+    busy = run_scenario(path, out=tmp_path / "runs").tasks.groupby("strategy", observed=True)
+    idle_s, busy_s = idle["latency_s"].mean(), busy["latency_s"].mean()
+    assert idle_s["master"] == pytest.approx(idle_s["chain"])
+    assert idle_s["pipeline"] > idle_s["master"]
+    assert busy_s["pipeline"] < 0.5 * busy_s["master"]
+
+
+def test_an_outage_drops_the_task_or_leaves_it_to_the_device(write_scenario, tmp_path):
+    path = lab(
+        write_scenario,
+        {"label": "drop"},
+        {"label": "local", "on_failure": "local"},
+    )
+    text = path.read_text().replace(
+        "    pi1:\n", "    pi1:\n      outages: {policy: lose, schedule: [{at: 9 s, for: 6 s}]}\n"
+    )
+    path.write_text(text)
+    run = run_scenario(path, out=tmp_path / "runs")
+    out = run.tasks[run.tasks["t_arrive_s"].between(9, 14.9)]
+    assert len(out) == 6
+    assert set(out[out["strategy"] == "drop"]["status"]) == {"dropped"}
+    assert set(out[out["strategy"] == "local"]["status"]) == {"answered"}
+    assert set(out[out["strategy"] == "local"]["route"]) == {"end"}
+    others = run.tasks.drop(out.index)
+    assert (others["status"] == "answered").all() and set(others["route"]) == {"edge"}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"clusters": ["pi0", "pj1"]}, "did you mean 'pi1'"),
+        ({"clusters": ["pi0", ["pi1", "pi0"]]}, "pi0 stands in them twice"),
+        ({"shares": [1.0, 2.0, 3.0]}, "shares: expected 2"),
+        ({"grid": [2, 2]}, "grid: expected tiles for 2 clusters"),
+        ({"scheme": "modnn", "layer_times": True}, "expected scheme: aflkd"),
+        ({"shares": [1.0, 0.0]}, "expected weights above 0"),
+        ({"timed_as": None}, "known by its predictions alone"),
+    ],
+)
+def test_what_does_not_fit_is_said(given, says, write_scenario, tmp_path):
+    path = lab(write_scenario, given)
+    with pytest.raises(UserError, match=says):
+        run_scenario(path, out=tmp_path / "runs")
