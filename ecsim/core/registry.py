@@ -95,7 +95,16 @@ _INDEX: dict[str, dict[str, str]] = {
         "learned": "ecsim.strategies.learned:Learned",
         "random_offload": "ecsim.strategies.random_offload:RandomOffload",
     },
-    "partitioner": {},
+    "partitioner": {
+        "neurosurgeon": "ecsim.partition.partitioners.neurosurgeon:Neurosurgeon",
+        "dads": "ecsim.partition.partitioners.graphs:Dads",
+        "dads_heavy": "ecsim.partition.partitioners.graphs:DadsHeavy",
+        "qdmp": "ecsim.partition.partitioners.graphs:Qdmp",
+        "two_way": "ecsim.partition.partitioners.graphs:TwoWay",
+        "jointdnn": "ecsim.partition.partitioners.jointdnn:JointDnn",
+        "tiers": "ecsim.partition.partitioners.rows:Tiers",
+        "pipeline": "ecsim.partition.partitioners.rows:Pipeline",
+    },
     "codec": {},
 }
 _PLUGINS: dict[str, dict[str, type[Any]]] = {kind: {} for kind in _INDEX}

@@ -74,7 +74,8 @@ def test_three_tiers(dag, data):
         for _ in range(2)
     )
     layer = np.vstack((dag.edge, middle, dag.cloud))
-    once, message = np.array([dag.any_edge, 0.01, dag.any_cloud]), np.array([0.0, 0.02])
+    once = np.array([dag.any_edge, 0.01, dag.any_cloud])
+    message = np.array(data.draw(st.lists(st.integers(0, 8), min_size=2, max_size=2))) / 100
     hops = np.vstack((dag.up, hop))
     tiers = Tiers(dag.preds, layer, hops, dag.sent_bytes, once, message)
     costs = [tiers_dag.cost(tiers, a) for a in assignments(n, 3)]
@@ -133,6 +134,17 @@ def test_a_cut_through_a_block_is_found_by_both():
     assert dads.light(inception()).tolist() == expected
     assert qdmp.place(inception()).tolist() == expected
     assert cost(inception(), dads.light(inception())) == pytest.approx(0.095, abs=EXACT)
+
+
+def test_a_block_pays_no_call_that_is_paid_before_it():
+    """With the stem at the edge, one branch there too saves 0.01; a second call would be 0.05."""
+    inf = np.inf
+    dag = Dag(
+        ((), (0,), (1,), (1,), (2, 3)),
+        np.array([0, 0.01, 0.01, 9, 9]), np.array([0, inf, 0.03, 0.01, 0.01]),
+        np.array([0, 0.01, 0.01, 0.02, 0]), any_edge=0.05,
+    )  # fmt: skip
+    assert qdmp.place(dag).tolist() == dads.light(dag).tolist() == [0, 0, 0, 1, 1]
 
 
 def test_qdmp_asks_less_than_dads_on_a_chain_of_blocks():
