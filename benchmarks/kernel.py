@@ -41,7 +41,7 @@ import pyarrow as pa
 import simpy
 import yaml
 
-from ecsim import register
+from ecsim import compiled, register
 from ecsim.collab.strategy import NoParams, Strategy
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Answer
@@ -579,6 +579,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     spent = rounds(case, names, args.rounds)
     per_s = {name: case.n_tasks / seconds for name, seconds in spent.items()}
     report = {
+        "compiled": compiled.is_used,
         "devices": args.devices,
         "tasks": case.n_tasks,
         "rounds": args.rounds,

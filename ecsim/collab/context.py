@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecsim import compiled
 from ecsim.collab import conditions
 from ecsim.collab.buffer import Buffer
-from ecsim.collab.operations import Carry, Fail, Infer, InferPart, Learn, Message, Spent
-from ecsim.collab.place import Place
+from ecsim.collab.operations import (
+    Account,
+    Carry,
+    Fail,
+    Infer,
+    InferPart,
+    Learn,
+    Message,
+    Spent,
+)
+from ecsim.collab.place import Answers, Place
 from ecsim.collab.updates import Condition, Deployment, UpdatePolicy
 from ecsim.core.errors import Refused, StrategyError
 from ecsim.core.randomness import Streams
@@ -472,3 +482,6 @@ class Context:
         if self._update is None:
             raise StrategyError("the scenario has no `learning.update`: nothing can be trained")
         return self._update
+
+
+compiled.bind(Account, Infer, Message, Place, Answers, Context)

@@ -1,9 +1,11 @@
 """The system plane's heart: clock, flows, servers, links and exact energy; it sees no tensor.
 
 Imports core, simpy, networkx and numpy. `collab` builds a strategy's context on it and `runtime`
-builds its nodes. Start reading at `operations`, then `flow`, then `world`.
+builds its nodes. Start reading at `operations`, then `flow`, then `world`. `compiled.bind`
+lets twins in C stand in for some of their methods (ADR 0029).
 """
 
+from ecsim import compiled
 from ecsim.kernel.background import Background
 from ecsim.kernel.batching import Batcher
 from ecsim.kernel.channel import Channel
@@ -28,11 +30,11 @@ from ecsim.kernel.server import FifoServer
 from ecsim.kernel.sharing import SharingServer
 from ecsim.kernel.signals import Mailbox, Signal, Wait
 from ecsim.kernel.station import Station
-from ecsim.kernel.timers import After
+from ecsim.kernel.timers import After, Timers
 from ecsim.kernel.topology import Hop, Link, Topology
 from ecsim.kernel.training import Mode, Train
 from ecsim.kernel.travel import Travel
-from ecsim.kernel.world import World
+from ecsim.kernel.world import World, fire_entry
 
 __all__ = [
     "After",
@@ -78,3 +80,8 @@ __all__ = [
     "check_energy",
     "expand",
 ]
+
+compiled.bind(
+    fire_entry, World, Flow, Operation, Use, Travel, After, Timers, Ledger, FifoServer, Meter, Hop,
+    Channel,
+)  # fmt: skip

@@ -210,7 +210,7 @@ class World(simpy.Environment):
                     waiter = entry.waiter
                 except AttributeError:  # it is no operation
                     self._now = t
-                    _fire(entry, eid)
+                    fire_entry(entry, eid)
                     continue
                 if entry.eid != eid:
                     if waiter.__class__ is Timers:
@@ -263,7 +263,7 @@ class World(simpy.Environment):
                 if is_operation:
                     entry.waiter.wake(entry)
                 else:
-                    _fire(entry, eid)
+                    fire_entry(entry, eid)
             else:
                 t, item = self._arrival_s, self._arrival_item
                 self._now = t
@@ -276,7 +276,7 @@ class World(simpy.Environment):
         return min(self._arrival_s, self.queue[0][0] if self.queue else inf)
 
 
-def _fire(entry: Any, eid: int) -> None:
+def fire_entry(entry: Any, eid: int) -> None:
     """Process an entry that is no operation: a SimPy event, or anything with ``fire(eid)``."""
     if not isinstance(entry, simpy.Event):
         entry.fire(eid)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ecsim import compiled
 from ecsim.collab.operations import ENTROPY, Account
 from ecsim.core.types import ModelRef
 from ecsim.kernel.ledger import (
@@ -93,6 +94,7 @@ class TaskRows:
         self._open = open_accounts
         self._row_after_row: list[float] = []
         self._packed = bytearray()
+        self._chunk_bytes = _CHUNK_BYTES
         self._blocks: list[TaskBlock] = []
         self._sources: list[Source | None] = [None]
         self.n_arrived = 0
@@ -143,7 +145,7 @@ class TaskRows:
         if len(numbers) == _FULL:
             self._packed += _PACK(*numbers)
             numbers.clear()
-            if len(self._packed) >= _CHUNK_BYTES:
+            if len(self._packed) >= self._chunk_bytes:
                 self.flush()
 
     def flush(self) -> None:
@@ -230,3 +232,6 @@ class TaskRows:
             key = self._system.devices[number], in_phase
             self.tasks[key] += int(tasks[place])
             self.uploads[key] += int(uploads[place])
+
+
+compiled.bind(TaskRows)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import ecsim
+from ecsim import compiled
 from ecsim.core.registry import plugin_sources
 from ecsim.learning.cache import ArtefactCache
 from ecsim.records.arrow import read_tables
@@ -178,6 +179,7 @@ def _manifest(
             "python": platform.python_version(),
             **{name: metadata.version(name) for name in _LIBRARIES},
         },
+        "compiled": compiled.is_used,
         "git": _git_revision(),
         "plugins": plugin_sources(chosen_names(scenario)),
         "files_sha256": {

@@ -22,6 +22,7 @@ SHARED = (
     "warmup_s",
     "constants",
     "versions",
+    "compiled",
     "git",
     "machine",
 )

@@ -1,0 +1,23 @@
+"""Builds the optional extension; everything else is in pyproject.toml."""
+
+import os
+import runpy
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+digest = runpy.run_path("ecsim/compiled.py")["digest"](Path("ecsim"))
+is_msvc = os.name == "nt"
+
+setup(
+    ext_modules=[
+        Extension(
+            "ecsim._compiled",
+            ["ecsim/_compiled.c"],
+            define_macros=[("ECSIM_SOURCES", f'"{digest}"')],
+            # no fused multiply-add: a sum must be what Python makes of it, to the bit
+            extra_compile_args=[] if is_msvc else ["-O2", "-g0", "-ffp-contract=off"],
+            optional=True,
+        )
+    ]
+)
