@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -295,12 +296,22 @@ class Context:
         """Give the version that the node serves."""
         return self._places[node].model
 
-    def layers(self, model: ModelRef) -> LayerGraph:
+    def layers(self, model: ModelRef, codec: str = "raw") -> LayerGraph:
         """Give the layer graph of a version that some node has.
 
-        Raises `UserError` for one that is known by its predictions alone, or cannot be traced.
+        Its `out_bytes` are what the codec makes of the layers' outputs, on average. Raises
+        `UserError` for a version that is known by its predictions alone, or cannot be traced.
         """
-        return self._place_with(model).predictor_of(model).layers(model)
+        return self._place_with(model).predictor_of(model).layers(model, codec)
+
+    def memory_bytes(self, node: str) -> float:
+        """Give what fits into the memory of the node's inference engine; inf where all does."""
+        memory = self._places[node].memory
+        return math.inf if memory is None else memory.capacity_bytes
+
+    def idle_w(self, node: str) -> float:
+        """Give what the node's inference engine draws while it waits."""
+        return self._places[node].inference.meter.idle_w
 
     def exits(self, model: ModelRef) -> tuple[ExitPoint, ...]:
         """Give the exits of a version that some node has, the end of the model included."""

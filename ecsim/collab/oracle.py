@@ -25,7 +25,10 @@ from ecsim.learning.versions import VersionStore
 from ecsim.models.counted import Counted, CountedExits
 
 if TYPE_CHECKING:
+    from ecsim.collab.parts import Parts
     from ecsim.partition.graph import LayerGraph
+
+_EXAMPLES = 32  # samples that the mean work of layers is counted on
 
 
 class Predictor(Protocol):
@@ -34,8 +37,11 @@ class Predictor(Protocol):
     def predict(self, model: ModelRef, sample_id: int, part: Part | None = None) -> Prediction:
         """Give the prediction of this version, or a part of it, for the sample with this id."""
 
-    def layers(self, model: ModelRef) -> LayerGraph:
-        """Give the version's layer graph; raise `UserError` where there is none."""
+    def layers(self, model: ModelRef, codec: str = "raw") -> LayerGraph:
+        """Give the version's layer graph; raise `UserError` where there is none.
+
+        `out_bytes` are means of what a codec makes of the layers' outputs.
+        """
 
     def exits(self, model: ModelRef) -> tuple[ExitPoint, ...]:
         """Give the version's exits; one that has no early ones has a single one, its end."""
@@ -53,6 +59,8 @@ class Oracle:
     pools : ids of the samples that may be asked for, in the order that makes the chunks.
     chunk_size : samples per forward pass.
     with_operations : whether predictions list the operations they took, for a calibrated device.
+    examples : ids of the samples that the layers' mean work is counted on; by default the first
+        of the last pool that has any.
     """
 
     def __init__(
@@ -63,6 +71,7 @@ class Oracle:
         compute: Compute,
         chunk_size: int = 256,
         with_operations: bool = False,
+        examples: IntArray | None = None,
     ):
         self._with_operations = with_operations
         self._operations: dict[str, Operations] = {}
@@ -76,6 +85,10 @@ class Oracle:
             for start in range(0, len(pool), chunk_size):
                 chunk = pool[start : start + chunk_size]
                 self._chunk_of.update(dict.fromkeys(chunk.tolist(), chunk))
+        if examples is None or not len(examples):
+            examples = next((pool for pool in reversed(pools) if len(pool)), np.empty(0, np.int64))
+        self._examples = examples[:_EXAMPLES]
+        self._parts: dict[str, Parts] = {}
 
     def predict(self, model: ModelRef, sample_id: int, part: Part | None = None) -> Prediction:
         """Give the prediction; the first of a chunk runs the network (and trains it if need be).
@@ -83,7 +96,7 @@ class Oracle:
         Raises `KeyError` for a sample that is in none of the pools.
         """
         if part is not None and part.cut is not None:
-            raise UserError("parts of a network cannot be run yet")
+            return self._parts_of(model).predict(sample_id, self._chunk_of[sample_id], part)
         n_exits = len(self.exits(model))
         if n_exits > 1 or part is not None:
             part = checked_part(part, n_exits)
@@ -102,9 +115,20 @@ class Oracle:
         """Give the exits of a version; nothing is run or trained."""
         return self._versions.exits(model)
 
-    def layers(self, model: ModelRef) -> LayerGraph:
-        """Give the layer graph of a version's network."""
-        raise UserError("networks cannot be traced yet")
+    def layers(self, model: ModelRef, codec: str = "raw") -> LayerGraph:
+        """Give the layer graph of a version's network; it is traced when first asked for."""
+        return self._parts_of(model).graph(codec)
+
+    def _parts_of(self, model: ModelRef) -> Parts:
+        found = self._parts.get(model.key)
+        if found is None:
+            from ecsim.collab.parts import Parts
+
+            found = self._parts[model.key] = Parts(
+                model, self._versions.net(model), self._images, self._examples, self._compute,
+                self._with_operations,
+            )  # fmt: skip
+        return found
 
     def _run(self, model: ModelRef, chunk: IntArray, known: dict[int, Prediction]) -> None:
         counted = self._versions.predict(model, self._images[chunk], self._compute)
@@ -164,7 +188,7 @@ class Table:
             self._known[model.key] = list(predictions(model, self._logits, works))
         return self._known[model.key][sample_id]
 
-    def layers(self, model: ModelRef) -> LayerGraph:
+    def layers(self, model: ModelRef, codec: str = "raw") -> LayerGraph:
         """Raise `UserError`: nobody knows."""
         raise UserError(
             f"the {model.role} model is known by its predictions alone: it has no layers to split"

@@ -60,6 +60,8 @@ _INDEX: dict[str, dict[str, str]] = {
         "resnet": "ecsim.models.ann.resnet:ResNet",
         "aflkd_cnn": "ecsim.models.ann.aflkd:AflkdCNN",
         "mobilenet": "ecsim.models.ann.mobilenet:MobileNet",
+        "inception": "ecsim.models.ann.inception:Inception",
+        "vit": "ecsim.models.ann.vit:ViT",
         "multi_exit_vgg": "ecsim.models.exits.vgg:MultiExitVGG",
         "multi_exit_resnet": "ecsim.models.exits.resnet:MultiExitResNet",
         "multi_exit_spiking_vgg": "ecsim.models.exits.spiking_vgg:MultiExitSpikingVGG",
@@ -105,7 +107,12 @@ _INDEX: dict[str, dict[str, str]] = {
         "tiers": "ecsim.partition.partitioners.rows:Tiers",
         "pipeline": "ecsim.partition.partitioners.rows:Pipeline",
     },
-    "codec": {},
+    "codec": {
+        "raw": "ecsim.partition.codecs:Raw",
+        "float16": "ecsim.partition.codecs:Float16",
+        "int8": "ecsim.partition.codecs:Int8",
+        "zlib": "ecsim.partition.codecs:Zlib",
+    },
 }
 _PLUGINS: dict[str, dict[str, type[Any]]] = {kind: {} for kind in _INDEX}
 

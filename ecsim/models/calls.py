@@ -77,6 +77,11 @@ def observe(net: nn.Module, in_shape: Sequence[int], call: Call, x: Tensor | Non
             module.training = mode
 
 
+def observe_calls(call: Call) -> TorchDispatchMode:
+    """Give a context in which `call` makes every operation's call."""
+    return _Watch(call)
+
+
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Hands each operation to a function instead of calling it."""
 

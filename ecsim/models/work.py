@@ -76,7 +76,7 @@ def predict(
     n = x.shape[0]
     macs, sops, updates = np.zeros(n), np.zeros(n), np.zeros(n)
     moved = np.full(n, float(param_bytes(net)))
-    readout = set(net.heads.modules())
+    readout = readout_of(net)
 
     def on_layer(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         is_dense = not spiking or layer in readout
@@ -142,6 +142,15 @@ def layer_work(
         np.where(binary, 0.0, size),
         np.where(binary, size, 0.0),
     )
+
+
+def readout_of(net: nn.Module) -> set[nn.Module]:
+    """Give the layers that read time-averaged spikes, at any exit, and so are dense."""
+    found: set[nn.Module] = set()
+    for name in ("heads", "early_heads"):
+        heads = getattr(net, name, None)
+        found |= set() if heads is None else set(heads.modules())
+    return found
 
 
 def dense_macs(net: nn.Module, in_shape: Sequence[int]) -> float:
@@ -214,7 +223,8 @@ def _macs(layer: nn.Module, args: tuple[Any, ...], output: Any, n: int) -> float
     return float(layer_macs(layer, output))
 
 
-def _is_countable(layer: nn.Module) -> bool:
+def is_countable(layer: nn.Module) -> bool:
+    """Give whether a rule here counts a layer's work."""
     if isinstance(layer, _ConvNd):
         return not isinstance(layer, _ConvTransposeNd)
     return isinstance(layer, nn.Linear | nn.MultiheadAttention) or hasattr(layer, "own_macs")
@@ -263,7 +273,7 @@ def observed(net: nn.Module, on_layer: Hook, on_neurons: Hook) -> Iterator[None]
         for name, module in net.named_modules():
             if getattr(module, "is_spiking", False):
                 hook = on_neurons
-            elif _is_countable(module):
+            elif is_countable(module):
                 hook = on_layer
             elif isinstance(module, nn.LayerNorm):  # its weights may have the rank of an image
                 continue

@@ -26,6 +26,7 @@ class Hop:
     Attributes
     ----------
     up_s, down_s : propagation one way.
+    is_shared : whether both directions share one medium.
     near_up_w, far_up_w, near_down_w, far_down_w : what the near and the far end draw, beyond
         idle, while a message is serialised in that direction.
     """
@@ -38,6 +39,7 @@ class Hop:
     far_up_w: float = 0.0
     near_down_w: float = 0.0
     far_down_w: float = 0.0
+    is_shared: bool = False
 
     def time_s(self, size_bytes: float, is_up: bool) -> float:
         """Give the seconds of a message, serialised and propagated."""
@@ -143,16 +145,18 @@ class Estimate:
     ----------
     cut : its parts.
     part_s : seconds of each part on its node.
-    hop_s : seconds that messages occupy each hop, both directions, without propagation, (K - 1,).
+    up_s, down_s : seconds that messages occupy each hop, without propagation, (K - 1,).
     sent_bytes : what goes from each part to the next; the answer back to node 0 comes last, if it
         goes anywhere.
     latency_s : from the arrival of the sample to the answer at node 0.
     node_s, node_j : busy seconds and marginal joules of each node, links included in joules, (K,).
-    bottleneck_s : of the busiest node or hop: the inverse of the highest rate that can be kept up.
+    hop_s : of the busier direction of each hop, of both where they share a medium, (K - 1,).
     """
 
     cut: Cut
     part_s: tuple[float, ...]
+    up_s: Floats
+    down_s: Floats
     hop_s: Floats
     sent_bytes: tuple[float, ...]
     latency_s: float
@@ -166,7 +170,7 @@ class Estimate:
 
     @property
     def bottleneck_s(self) -> float:
-        """Seconds per task of the busiest node or hop."""
+        """Seconds per task of the busiest node or hop: the inverse of the highest rate."""
         return float(max(self.node_s.max(), self.hop_s.max(initial=0.0)))
 
 
@@ -178,7 +182,8 @@ def estimate(problem: PartitionProblem, node: Sequence[int]) -> Estimate:
         name: int(at) for name, at in zip(graph.names, node, strict=True) if name in needed
     }
     cut = cut_of(graph, placement, problem.codec)
-    node_s, node_j, hop_s = np.zeros(k), np.zeros(k), np.zeros(k - 1)
+    node_s, node_j = np.zeros(k), np.zeros(k)
+    up_s, down_s = np.zeros(k - 1), np.zeros(k - 1)
     part_s = []
     latency_s = 0.0
     for part, at in zip(cut.parts, cut.nodes, strict=True):
@@ -205,11 +210,13 @@ def estimate(problem: PartitionProblem, node: Sequence[int]) -> Estimate:
             after_s = hop.up_s if b > a else hop.down_s
             time_s = hop.time_s(size_bytes, b > a)
             latency_s += time_s
-            hop_s[h] += time_s - after_s
+            (up_s if b > a else down_s)[h] += time_s - after_s
             near_j, far_j = hop.joules(size_bytes, b > a)
             node_j[h] += near_j
             node_j[h + 1] += far_j
-    return Estimate(cut, tuple(part_s), hop_s, tuple(sent), latency_s, node_s, node_j)
+    shared = np.array([hop.is_shared for hop in problem.hops], dtype=bool)
+    hop_s = np.where(shared, up_s + down_s, np.maximum(up_s, down_s))
+    return Estimate(cut, tuple(part_s), up_s, down_s, hop_s, tuple(sent), latency_s, node_s, node_j)
 
 
 def registered(name: str, params: Any = None) -> Partitioner:

@@ -68,6 +68,7 @@ class Models:
             (pools.stream, pools.probe, pools.validation, *seen),
             compute,
             with_operations=is_calibrated(self._scenario),
+            examples=pools.validation if len(pools.validation) else pools.cloud,
         )  # fmt: skip
 
     def cloud(self) -> tuple[ModelRef, Predictor]:

@@ -1,5 +1,7 @@
 """Parts and transfers of placements: against a walk of the graph, and by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -104,9 +106,13 @@ def test_latency_by_hand_over_two_hops():
     up = 10.0 / 1.0 + 0.5 + 10.0 / 10.0 + 0.5
     down = 2 * (7.0 / 2.0 + 0.25)
     assert got.latency_s == pytest.approx(device + up + cloud + down, rel=1e-14)
-    assert got.hop_s == pytest.approx([10.0 + 3.5, 1.0 + 3.5])
+    assert got.up_s == pytest.approx([10.0, 1.0])
+    assert got.down_s == pytest.approx([3.5, 3.5])
+    assert got.hop_s == pytest.approx([10.0, 3.5])
+    shared = replace(p, hops=tuple(replace(hop, is_shared=True) for hop in p.hops))
+    assert estimate(shared, (0, 0, 2)).hop_s == pytest.approx([13.5, 4.5])
     assert got.energy_j == pytest.approx(2 * (device + cloud) + 10.0 + 1.0)  # near_up_w on both
-    assert got.bottleneck_s == 13.5
+    assert got.bottleneck_s == 10.0
 
 
 def test_all_at_the_device_sends_nothing_and_all_in_the_cloud_the_sample():

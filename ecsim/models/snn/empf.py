@@ -33,6 +33,7 @@ class EMPF(nn.Module):
     """
 
     is_spiking = True
+    fires_floats = True
 
     def __init__(
         self,
