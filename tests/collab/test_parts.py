@@ -15,7 +15,7 @@ from ecsim.models.snn.vgg import SpikingVGG
 from ecsim.partition.cuts import cut_of
 
 POOL = np.array([3, 1, 4, 15, 9, 2, 6])
-IMAGES = np.random.default_rng(0).normal(size=(16, 1, 8, 8), scale=6.0).astype(np.float32)
+IMAGES = np.random.default_rng(0).normal(size=(16, 1, 8, 8)).astype(np.float32)
 REF = ModelRef("cloud", 0, "key", (4, 2, 7), 0)
 
 
@@ -24,6 +24,8 @@ def asked():
     architecture = Architecture("spiking_vgg", SpikingVGG.Params(), (1, 8, 8))
     store = VersionStore()
     net = architecture.build(((4, 2), (7,)), seed=3)
+    for weights in net.parameters():
+        weights.data *= 3.0  # else the last neurons are silent
     store.add(REF, Recipe("test", architecture, lambda: (net, {})))
     return Oracle(store, IMAGES, (POOL,), Compute(), 4)
 
