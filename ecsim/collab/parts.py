@@ -76,11 +76,9 @@ class Parts:
         return self._graphs[codec]
 
     def predict(self, sample_id: int, chunk: IntArray, part: Part) -> Prediction:
-        """Give what a part gives for a sample; the first of a chunk runs the network."""
-        graph = self.graph()
-        cut = part.cut
-        if cut is None:
-            cut = Cut((graph.needed(part.exit),), (0,))
+        """Give what a part of a cut gives for a sample; the first of a chunk runs the network."""
+        graph, cut = self.graph(), part.cut
+        assert cut is not None
         exit = len(graph.outputs) - 1 if part.exit is None else part.exit
         known = self._known.setdefault((cut, part.index, part.exit), {})
         if sample_id not in known:

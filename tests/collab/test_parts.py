@@ -7,7 +7,7 @@ import pytest
 
 from ecsim.collab.oracle import Oracle, Table
 from ecsim.core.errors import UserError
-from ecsim.core.types import ModelRef, Part, Work
+from ecsim.core.types import Cut, ModelRef, Part, Work
 from ecsim.learning.compute import Compute
 from ecsim.learning.keys import Architecture
 from ecsim.learning.versions import Recipe, VersionStore
@@ -53,13 +53,6 @@ def test_two_halves_are_the_whole(asked):
             assert parts == pytest.approx(getattr(whole.work, what), rel=1e-12)
 
 
-def test_an_uncut_part_is_the_whole(asked):
-    found = asked.predict(REF, 15, Part())
-    whole = asked.predict(REF, 15)
-    np.testing.assert_array_equal(found.logits, whole.logits)
-    assert found.work == whole.work
-
-
 def test_bytes_under_a_codec_are_those_of_real_samples(asked):
     plain, zipped = asked.layers(REF), asked.layers(REF, "zlib")
     name = "backbone.stages.2.lif"
@@ -84,4 +77,4 @@ def test_a_lossy_codec_changes_what_is_answered(asked):
 def test_a_table_has_no_layers():
     table = Table(np.zeros((3, 3)), Work())
     with pytest.raises(UserError, match="known by its predictions alone: it has no layers"):
-        table.predict(REF, 0, Part())
+        table.predict(REF, 0, Part(Cut((("input",),), (0,))))
