@@ -1,5 +1,6 @@
 """Write the reference pages that follow from declarations: python docs/generate.py."""
 
+import inspect
 from pathlib import Path
 
 from ecsim.core.registry import names, resolve
@@ -46,6 +47,13 @@ STREAMS = """# Streams
 What `stream.schedule`, `stream.skew`, `stream.local` and `stream.corruptions` may say; how to
 use it is in [how to say what devices see](../how-to/streams.md). Generated from the declarations.
 """
+PARTITIONERS = """# Partitioners
+
+Names for `ecsim partition --algorithm` and for strategies that split a network, with the parameters
+each takes. Algorithms and their sources: `ecsim.partition.plans`. Of plans that cost the same, the
+one that sends fewest bytes wins, then the one with most layers near the device. Generated from the
+declarations; see [how to cut a network](../how-to/partition.md).
+"""
 _OF_SWEEPS: tuple[tuple[str, type[Section]], ...] = (
     ("A file of its own", SweepFile), ("`sweep`", Sweep), ("An entry of `axes`", Axis),
     ("A range, where a list of values may stand too", Range), ("`search`", Search),
@@ -78,6 +86,21 @@ def streams() -> str:
     return page + _keys("An entry of `corruptions`", Corruption)
 
 
+def partitioners() -> str:
+    """Give the page of the algorithms that cut networks."""
+    page = PARTITIONERS
+    for name in names("partitioner"):
+        cls = resolve("partitioner", name)
+        if not cls.__module__.startswith("ecsim."):
+            continue  # a plugin's
+        page += f"\n## `{name}`\n\n{inspect.cleandoc(cls.__doc__ or '')}\n"
+        spec = params_spec(cls.Params)
+        page += f"\n{_HEAD}" if spec else ""
+        for key, param in spec.items():
+            page += f"| `{key}` | `{param.default}` | {param.description} |\n"
+    return page
+
+
 def _keys(title: str, section: type[Section]) -> str:
     page = f"\n## {title}\n\n{_HEAD}"
     for key, field in section.fields_by_key().items():
@@ -91,6 +114,7 @@ def _keys(title: str, section: type[Section]) -> str:
 def main() -> None:
     """Write the pages."""
     (REFERENCE / "streams.md").write_text(streams())
+    (REFERENCE / "partitioners.md").write_text(partitioners())
     (REFERENCE / "sweep.md").write_text(sweeps())
     (REFERENCE / "tables.md").write_text(TABLES + dictionary())
     rows = (f"| `{name}` | {unit} | {meaning} |\n" for name, (unit, meaning) in MEANINGS.items())

@@ -120,11 +120,14 @@ class PartitionPlan:
     node : position along the route of each vertex, in the graph's order; the input's is 0.
     objective : what was minimised, such as "latency_s", "energy_j" or "bottleneck_s".
     value : of the objective.
+    steps : elementary steps that finding it took, for those who charge a planner's work; 0 where
+        they are not counted.
     """
 
     node: tuple[int, ...]
     objective: str = "latency_s"
     value: float = 0.0
+    steps: float = 0.0
 
 
 class Partitioner(Protocol):

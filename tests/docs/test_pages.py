@@ -56,7 +56,10 @@ def test_data_dictionary_is_the_declared_one():
     assert page.endswith(dictionary()), "run: python docs/generate.py"
 
 
-@pytest.mark.parametrize(("name", "made_by"), [("sweep", "sweeps"), ("streams", "streams")])
+@pytest.mark.parametrize(
+    ("name", "made_by"),
+    [("sweep", "sweeps"), ("streams", "streams"), ("partitioners", "partitioners")],
+)
 def test_page_of_keys_is_the_declared_one(name, made_by):
     page = (ROOT / "docs" / "reference" / f"{name}.md").read_text()
     generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))

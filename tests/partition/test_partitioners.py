@@ -17,7 +17,7 @@ from ecsim.partition.partitioners.neurosurgeon import Neurosurgeon, Neurosurgeon
 from ecsim.partition.partitioners.prices import Objective, value
 from ecsim.partition.partitioners.rows import Pipeline, Tiers
 from ecsim.partition.plans.constraints import Infeasible
-from ecsim.partition.problem import Hop, PartitionPlan, PartitionProblem, estimate, registered
+from ecsim.partition.problem import Hop, PartitionProblem, estimate, registered
 
 EXACT = {"rel": 1e-9, "abs": 1e-12}
 OBJECTIVES = [
@@ -30,7 +30,7 @@ def hop(draw):
     rate = st.sampled_from([1e5, 1e6, 8e6])
     late = st.sampled_from([0.0, 0.01, 0.03])
     watts = [draw(st.sampled_from([0.0, 0.5, 2.0])) for _ in range(4)]
-    return Hop(draw(rate), draw(rate), draw(late), draw(late), *watts)
+    return Hop(draw(rate), draw(rate), draw(late), draw(late), *watts, draw(st.booleans()))
 
 
 @st.composite
@@ -207,6 +207,4 @@ def test_the_latency_of_the_message_and_the_answers_time_on_the_link_count():
     for name in busiest:
         assert registered(name).plan(problem(9.0, 0.8)).node == (0, 1), name
         assert registered(name).plan(problem(0.0, 1.2)).node == (0, 0), name
-    assert [PartitionPlan((0, 1), "bottleneck_s", 0.8)] * 2 == [
-        registered(name).plan(problem(9.0, 0.8)) for name in busiest
-    ]
+        assert registered(name).plan(problem(9.0, 0.8)).value == 0.8

@@ -22,7 +22,7 @@ class _OfGraph:
 
     Params = Objective
     name: str
-    algorithm: Callable[[Dag], BoolArray]
+    algorithm: Callable[[Dag], tuple[BoolArray, int]]
 
     def __init__(self, params: Objective):
         self._params = params
@@ -30,7 +30,8 @@ class _OfGraph:
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Give the plan of least cost; raises `Infeasible` when it does not fit into memory."""
         priced = prices(problem, self._params)
-        found = priced.plan(type(self).algorithm(priced.dag()), self._params)
+        is_cloud, steps = type(self).algorithm(priced.dag())
+        found = priced.plan(is_cloud, self._params, float(steps))
         memory.check(problem, found.node, self.name)
         return found
 
@@ -39,14 +40,14 @@ class Dads(_OfGraph):
     """The one-way plan of least sum, by a minimum cut (DADS under light load)."""
 
     name = "dads"
-    algorithm = staticmethod(dads.light)
+    algorithm = staticmethod(dads.counted)
 
 
 class Qdmp(_OfGraph):
     """The same plan in two stages: cut vertices, then a minimum cut within a block."""
 
     name = "qdmp"
-    algorithm = staticmethod(qdmp.place)
+    algorithm = staticmethod(qdmp.counted)
 
 
 class TwoWay(_OfGraph):
@@ -57,12 +58,13 @@ class TwoWay(_OfGraph):
     """
 
     name = "two_way"
-    algorithm = staticmethod(two_way.place)
+    algorithm = staticmethod(two_way.counted)
 
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Give the better of the two-way and the one-way plan."""
         there, back = Dads(self._params).plan(problem), super().plan(problem)
-        return back if back.value < there.value else there
+        best = back if back.value < there.value else there
+        return replace(best, steps=there.steps + back.steps)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,13 @@ class DadsHeavy:
         """
         priced = prices(problem, Objective())
         dag = replace(priced.dag(), cloud=priced.layer[1], any_cloud=float(priced.once[1]))
-        is_cloud = dads_heavy.heavy(dag, float(reply_s(problem)[0]), self._params.time_limit)
+        reply, is_shared = float(reply_s(problem)[0]), problem.hops[0].is_shared
+        is_cloud = dads_heavy.heavy(
+            dag,
+            back=reply if is_shared else 0.0,
+            answer=0.0 if is_shared else reply,
+            time_limit_s=self._params.time_limit,
+        )
         node = priced.spread(is_cloud)
         memory.check(problem, node, "dads_heavy")
         return PartitionPlan(node, "bottleneck_s", estimate(problem, node).bottleneck_s)

@@ -50,7 +50,8 @@ class JointDnn:
         segments = priced.segments()
         limits = self._limits(problem)
         is_cloud = jointdnn_ilp.place(segments, limits) if limits else jointdnn.place(segments)
-        found = priced.plan(priced.of_blocks(is_cloud), self._params)
+        steps = 0.0 if limits else 2.0 * len(segments) ** 2  # a program's are not counted
+        found = priced.plan(priced.of_blocks(is_cloud), self._params, steps)
         memory.check(problem, found.node, "jointdnn")
         return found
 

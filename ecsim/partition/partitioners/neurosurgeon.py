@@ -7,14 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from ecsim.core.types import FloatArray
 from ecsim.partition.partitioners import memory
 from ecsim.partition.partitioners.prices import (
     Objective,
     Prices,
+    busy,
     name_of,
     prices,
-    reply_s,
     require_two,
     value,
 )
@@ -70,9 +69,11 @@ class Neurosurgeon:
         if not np.isfinite(costs).any():
             raise Infeasible(f"memory: no cut fits into {' and '.join(problem.nodes)}")
         found = whole[neurosurgeon.cut(chain, costs)]
+        steps = float(len(priced.at) + 8 * (n + 1))  # blocks added up, then four sums each cut
         if params.objective == "throughput":
-            return PartitionPlan(found, "bottleneck_s", estimate(problem, found).bottleneck_s)
-        return PartitionPlan(found, name_of(goal), value(problem, found, goal))
+            slowest_s = estimate(problem, found).bottleneck_s
+            return PartitionPlan(found, "bottleneck_s", slowest_s, steps)
+        return PartitionPlan(found, name_of(goal), value(problem, found, goal), steps)
 
 
 def _chain(priced: Prices, is_returned: bool) -> Chain:
@@ -85,8 +86,7 @@ def _chain(priced: Prices, is_returned: bool) -> Chain:
 
 def _serialised(priced: Prices, chain: Chain) -> Chain:
     """Give the chain with the link's busy time alone: propagation occupies nothing."""
-    ends = priced.blocks()
-    up: FloatArray = priced.hop[0, ends] + reply_s(priced.problem)[0]
+    up = busy(priced)[0]
     return Chain(
         chain.edge, chain.cloud, up, 0.0, chain.sent_bytes, chain.any_edge, chain.any_cloud
     )

@@ -25,8 +25,8 @@ class Objective:
     Attributes
     ----------
     objective : latency of one task on an idle system, or energy.
-    whose : whose marginal joules count as energy: those of all nodes and links, or the device's
-        (Neurosurgeon: it computes, sends and receives).
+    whose : whose marginal joules count as energy: those of all nodes and links, or the device's,
+        which computes, sends and receives.
     idle : whether the device's idle power counts too, for as long as the task takes.
     """
 
@@ -107,10 +107,12 @@ class Prices:
         ends = self.blocks()
         return np.add.reduceat(self.layer, ends[:-1] + 1, axis=1)
 
-    def plan(self, where: Iterable[int], objective: Objective) -> PartitionPlan:
+    def plan(self, where: Iterable[int], objective: Objective, steps: float = 0.0) -> PartitionPlan:
         """Give the plan that has each needed vertex on a node, with its value."""
         found = self.spread(where)
-        return PartitionPlan(found, name_of(objective), value(self.problem, found, objective))
+        return PartitionPlan(
+            found, name_of(objective), value(self.problem, found, objective), steps
+        )
 
     def spread(self, where: Iterable[int]) -> tuple[int, ...]:
         """Give the node of each vertex of the problem's graph; those not needed lie at 0."""
@@ -205,3 +207,14 @@ def reply_s(problem: PartitionProblem) -> FloatArray:
     return np.array(
         [hop.time_s(size_bytes, False) - hop.time_s(0.0, False) for hop in problem.hops]
     )
+
+
+def busy(priced: Prices) -> FloatArray:
+    """Give how long each hop is busy with a task whose one tensor crosses it, (K - 1, blocks).
+
+    Uploads and the answer add up on a shared medium; else the busier direction counts.
+    Propagation occupies nothing.
+    """
+    up, down = priced.hop[:, priced.blocks()], reply_s(priced.problem)[:, None]
+    is_shared = np.array([hop.is_shared for hop in priced.problem.hops], dtype=bool)[:, None]
+    return np.where(is_shared, up + down, np.maximum(up, down))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ecsim.partition.partitioners import memory
-from ecsim.partition.partitioners.prices import Objective, prices, reply_s
+from ecsim.partition.partitioners.prices import Objective, busy, prices
 from ecsim.partition.plans import pipeline, tiers, tiers_dag
 from ecsim.partition.problem import PartitionPlan, PartitionProblem, estimate
 
@@ -26,9 +26,10 @@ class Tiers:
         row = priced.row()
         if row.layer.shape[1] == len(priced.at) - 1:  # every vertex is a block of its own
             where = priced.of_blocks(_nodes(tiers.place(row), row.layer.shape[1]))
+            steps = 4 * row.layer.size  # once per tier and layer
         else:
-            where = tiers_dag.place(priced.tiers())
-        found = priced.plan(where, self._params)
+            where, steps = tiers_dag.counted(priced.tiers())
+        found = priced.plan(where, self._params, float(steps))
         memory.check(problem, found.node, "tiers")
         return found
 
@@ -54,11 +55,11 @@ class Pipeline:
         """
         priced = prices(problem, Objective())
         row = priced.row()
-        busy = priced.hop[:, priced.blocks()] + reply_s(problem)[:, None]
-        cuts = pipeline.place(replace(row, hop=busy))
+        cuts = pipeline.place(replace(row, hop=busy(priced)))
         node = priced.spread(priced.of_blocks(_nodes(cuts, row.layer.shape[1])))
         memory.check(problem, node, "pipeline")
-        return PartitionPlan(node, "bottleneck_s", estimate(problem, node).bottleneck_s)
+        steps = 2.0 * row.layer.size * row.layer.shape[1]
+        return PartitionPlan(node, "bottleneck_s", estimate(problem, node).bottleneck_s, steps)
 
 
 def _nodes(cuts: np.ndarray, n: int) -> np.ndarray:

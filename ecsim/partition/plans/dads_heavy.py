@@ -27,22 +27,26 @@ from ecsim.partition.plans.dag import Dag, crossing
 _SLACK = 1e-7  # relative: by how much the second program may exceed the first one's stages
 
 
-def stages(dag: Dag, is_cloud: BoolArray, back: float = 0.0) -> tuple[float, float, float]:
-    """Give what the edge, the link and the cloud take; `back` is the answer's from the cloud."""
+def stages(
+    dag: Dag, is_cloud: BoolArray, back: float = 0.0, answer: float = 0.0
+) -> tuple[float, float, float, float]:
+    """Give what the edge, the link up, the cloud and the link down take; see `heavy`."""
     up, _down = crossing(dag, is_cloud)
     is_edge = ~is_cloud & ~dag.is_input()
     edge = dag.edge[~is_cloud].sum() + dag.any_edge * is_edge.any()
     cloud = dag.cloud[is_cloud].sum() + dag.any_cloud * is_cloud.any()
     link = dag.up[up].sum() + back * is_cloud.any()
-    return float(edge), float(link), float(cloud)
+    return float(edge), float(link), float(cloud), answer * float(is_cloud.any())
 
 
-def bottleneck(dag: Dag, is_cloud: BoolArray, back: float = 0.0) -> float:
-    """Give the slowest of the three stages."""
-    return max(stages(dag, is_cloud, back))
+def bottleneck(dag: Dag, is_cloud: BoolArray, back: float = 0.0, answer: float = 0.0) -> float:
+    """Give the slowest of the stages."""
+    return max(stages(dag, is_cloud, back, answer))
 
 
-def heavy(dag: Dag, back: float = 0.0, time_limit_s: float = 10.0) -> BoolArray:
+def heavy(
+    dag: Dag, back: float = 0.0, answer: float = 0.0, time_limit_s: float = 10.0
+) -> BoolArray:
     """Give which vertices run in the cloud, shape (n,): the one-way plan of least bottleneck.
 
     Of equal plans one that sends fewest bytes, then one with most layers at the edge (both by a
@@ -50,7 +54,9 @@ def heavy(dag: Dag, back: float = 0.0, time_limit_s: float = 10.0) -> BoolArray:
 
     Parameters
     ----------
-    back : what the answer's way back adds to the link's stage if anything runs in the cloud.
+    back : what the answer's way back adds to the uploads' stage, where both share a medium, if
+        anything runs in the cloud.
+    answer : what it takes as a stage of its own, where the link has two ways.
     time_limit_s : of the solver, for each of the two programs.
 
     Raises
@@ -62,23 +68,23 @@ def heavy(dag: Dag, back: float = 0.0, time_limit_s: float = 10.0) -> BoolArray:
     edge, cloud = dag.edge, dag.cloud
     if np.isinf(np.minimum(edge, cloud)).any():
         raise impossible()
-    every = (edge, cloud, dag.up, np.array([dag.any_edge, dag.any_cloud, back]))
+    every = (edge, cloud, dag.up, np.array([dag.any_edge, dag.any_cloud, back, answer]))
     scale = max(1e-300, float(sum(v[np.isfinite(v)].sum() for v in every)))
-    program = _Program(dag, back, scale)
+    program = _Program(dag, back, answer, scale)
     z = np.zeros(2 * n + 3)
     z[-1] = 1.0
     first = program.solve(z, np.inf, time_limit_s)
-    limit = bottleneck(dag, first, back) * (1.0 + _SLACK)
+    limit = bottleneck(dag, first, back, answer) * (1.0 + _SLACK)
     size = max(1.0, dag.sent_bytes.sum())
     then = np.concatenate((np.full(n, 1e-4 / n), dag.sent_bytes / size, np.zeros(3)))
     second = program.solve(then, limit / scale, time_limit_s)
-    return second if bottleneck(dag, second, back) <= limit else first
+    return second if bottleneck(dag, second, back, answer) <= limit else first
 
 
 class _Program:
     """The constraints of a graph, in units of `scale`; variables x (n), y (n), a, b, z."""
 
-    def __init__(self, dag: Dag, back: float, scale: float):
+    def __init__(self, dag: Dag, back: float, answer: float, scale: float):
         n, self._n = len(dag), len(dag)
         pairs = np.array([(u, v) for v, before in enumerate(dag.preds) for u in before], dtype=int)
         pairs = pairs.reshape(-1, 2)
@@ -96,16 +102,17 @@ class _Program:
         x = sparse.csr_array((unit, (k, layers)), once)
         a = sparse.csr_array((unit, (k, np.full(len(layers), 2 * n))), once)
         b = sparse.csr_array((unit, (k, np.full(len(layers), 2 * n + 1))), once)
-        rows = np.zeros((3, 2 * n + 3))
+        rows = np.zeros((4, 2 * n + 3))
         rows[0, :n], rows[1, n : 2 * n], rows[2, :n] = -edge, up, cloud
         rows[0, 2 * n], rows[1, 2 * n + 1] = dag.any_edge / scale, back / scale
         rows[2, 2 * n + 1], rows[:, -1] = dag.any_cloud / scale, -1.0
+        rows[3, 2 * n + 1] = answer / scale
         self._constraints = [
             LinearConstraint(x_v - x_u, 0.0, np.inf),  # nothing comes back
             LinearConstraint(y_u - x_v + x_u, 0.0, np.inf),
             LinearConstraint(a + x, 1.0, np.inf),
             LinearConstraint(b - x, 0.0, np.inf),
-            LinearConstraint(rows, -np.inf, [-edge.sum(), 0.0, 0.0]),
+            LinearConstraint(rows, -np.inf, [-edge.sum(), 0.0, 0.0, 0.0]),
         ]
         self._low, self._high = np.zeros(2 * n + 3), np.ones(2 * n + 3)
         self._high[:n][dag.is_input() | np.isinf(dag.cloud)] = 0.0

@@ -97,19 +97,26 @@ def place(tiers: Tiers) -> IntArray:
     >>> place(Tiers(((), (0,), (1,)), layer, np.ones((2, 3)))).tolist()
     [0, 0, 2]
     """
-    n_tiers = len(tiers.once)
+    return counted(tiers)[0]
+
+
+def counted(tiers: Tiers) -> tuple[IntArray, int]:
+    """Give the plan and how many arcs were looked at to find it."""
+    n_tiers, n_steps = len(tiers.once), 0
     optional = [j for j in range(n_tiers) if tiers.once[j] > 0.0]
     found = []
     for n_shut in range(len(optional) + 1):
         for shut in combinations(optional, n_shut):
-            tier = _cut(tiers, shut)
+            tier, steps = _cut(tiers, shut)
+            n_steps += steps
             if tier is not None:
                 found.append(tier)
     if not found:
         raise impossible()
     costs = np.array([cost(tiers, tier) for tier in found])
     sizes = np.array([_sent(tiers, tier) for tier in found])
-    return found[best(costs, sizes, np.array([-float(tier.sum()) for tier in found]))]
+    early = np.array([-float(tier.sum()) for tier in found])
+    return found[best(costs, sizes, early)], n_steps
 
 
 def _sent(tiers: Tiers, tier: IntArray) -> float:
@@ -121,8 +128,8 @@ def _sent(tiers: Tiers, tier: IntArray) -> float:
     return float((tiers.sent_bytes * (furthest - tier)).sum())
 
 
-def _cut(tiers: Tiers, shut: tuple[int, ...]) -> IntArray | None:
-    """Give the best plan that leaves some tiers out, without `once`; None: there is none."""
+def _cut(tiers: Tiers, shut: tuple[int, ...]) -> tuple[IntArray | None, int]:
+    """Give the best plan that leaves some tiers out, without `once`, and steps; None: no plan."""
     preds, layer, sizes = tiers.preds, tiers.layer.copy(), tiers.sent_bytes
     n_tiers, n = layer.shape
     is_input = tiers.is_input()
@@ -156,6 +163,6 @@ def _cut(tiers: Tiers, shut: tuple[int, ...]) -> IntArray | None:
                 network.arc(int(at[w, j]), u, weights.infinite)
     value, is_before = network.min_cut(source, sink)
     if value >= weights.infinite:
-        return None
+        return None, network.n_steps
     tiers_passed: IntArray = (~np.array(is_before, dtype=bool)[at]).sum(axis=1)
-    return tiers_passed
+    return tiers_passed, network.n_steps

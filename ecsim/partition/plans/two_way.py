@@ -31,6 +31,11 @@ def place(dag: Dag) -> BoolArray:
     >>> place(dag).tolist()
     [False, True, False]
     """
+    return counted(dag)[0]
+
+
+def counted(dag: Dag) -> tuple[BoolArray, int]:
+    """Give the plan and how many arcs were looked at to find it."""
     n = len(dag)
     sizes = dag.sent_bytes
     once = (dag.any_edge, dag.any_cloud)
@@ -57,4 +62,4 @@ def place(dag: Dag) -> BoolArray:
     value, kept = network.min_cut(source, sink)
     if value >= weights.infinite:
         raise impossible()
-    return ~np.array(kept[:n], dtype=bool)
+    return ~np.array(kept[:n], dtype=bool), network.n_steps
