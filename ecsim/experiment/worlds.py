@@ -100,5 +100,5 @@ def latency_differences(a: Run, label_a: str, b: Run, label_b: str) -> Floats:
 
 
 def _tasks_of(run: Run, label: str) -> pd.DataFrame:
-    mine = run.tasks[(run.tasks["strategy"] == label).to_numpy()].set_index("task_id")
-    return mine[["device", "sample_id", "t_arrive_s", "latency_s"]].sort_index()
+    names = ("task_id", "device", "sample_id", "t_arrive_s", "latency_s")
+    return run.some_tasks(*names, strategy=label).set_index("task_id").sort_index()

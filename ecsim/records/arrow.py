@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecsim.records.columns import StoredColumns
 from ecsim.records.tables import (
     ENERGY,
     MARKS,
@@ -16,7 +18,6 @@ from ecsim.records.tables import (
     PROBE_BINS,
     PROBE_CLASSES,
     QUEUES,
-    TASKS,
     UPDATES,
     Column,
     Table,
@@ -25,7 +26,7 @@ from ecsim.records.tables import (
 if TYPE_CHECKING:
     import pandas as pd
 
-ROW_GROUP = 65_536
+ROW_GROUP = 32_768
 _TYPES = {
     "text": pa.dictionary(pa.int32(), pa.string()),
     "int32": pa.int32(),
@@ -78,17 +79,34 @@ def write_columns(writer: Any, table: Table, columns: Mapping[str, Sequence[Any]
     writer.write_table(pa.Table.from_arrays(arrays, schema=schema(table)), ROW_GROUP)
 
 
-def read_frame(path: Path, table: Table) -> pd.DataFrame:
-    """Read a stored table: text as categories, nullable bool as pandas' `boolean`."""
-    stored = pq.read_table(path, columns=list(table.names))
-    frame: pd.DataFrame = stored.to_pandas()
-    nullable = [c.name for c in table.columns if c.dtype == "bool" and c.nullable]
+def read_frame(
+    path: Path,
+    table: Table,
+    names: Sequence[str] = (),
+    equal: Mapping[str, object] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Read a stored table: text as categories, nullable bool as pandas' `boolean`.
+
+    Parameters
+    ----------
+    names : the columns; default: all.
+    equal : values that columns must have in the rows read.
+    """
+    names = names or table.names
+    filters = [(name, "==", value) for name, value in equal.items()] or None
+    stored = pq.read_table(path, columns=list(names), filters=filters, use_threads=False)
+    frame: pd.DataFrame = stored.to_pandas(use_threads=False)
+    nullable = [name for name in names if table[name].dtype == "bool" and table[name].nullable]
     return frame.astype(dict.fromkeys(nullable, "boolean"))
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables that metrics are made of: ``summarise(**read_tables(writer.path))``."""
-    return {
+def read_tables(folder: Path) -> dict[str, Any]:
+    """Read the tables that metrics are made of: ``summarise(**read_tables(writer.path))``.
+
+    Of tasks, columns are read when they are asked for.
+    """
+    small = {
         table.name: read_frame(folder / f"{table.name}.parquet", table)
-        for table in (TASKS, UPDATES, ENERGY, PROBE, PROBE_CLASSES, PROBE_BINS, QUEUES, MARKS)
+        for table in (UPDATES, ENERGY, PROBE, PROBE_CLASSES, PROBE_BINS, QUEUES, MARKS)
     }
+    return {"tasks": StoredColumns(folder / "tasks.parquet"), **small}

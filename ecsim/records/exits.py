@@ -5,33 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ecsim.records.tables import ANSWERED
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from ecsim.records.columns import Rows, TaskColumns
+
+_MEANS = {"accuracy": "correct", "latency_mean_s": "latency_s", "energy_mean_j": "energy_j"}
 
 
-def per_exit(tasks: pd.DataFrame) -> list[dict[str, Any]]:
+def per_exit(tasks: TaskColumns, rows: Rows = slice(None)) -> list[dict[str, Any]]:
     """Give a row per exit and tier that answered: its share of the answers, how well, how fast.
 
     Parameters
     ----------
     tasks : of one strategy; those without an answer do not count.
+    rows : which of them are meant.
     """
-    answered = tasks[tasks["status"].isin(ANSWERED).to_numpy()]
-    found = []
-    for _, mine in answered.groupby(["exit", "route"], observed=True):
-        row: dict[str, Any] = {
-            "exit": int(mine["exit"].iloc[0]),
-            "tier": str(mine["route"].iloc[0]),
-        }
-        row["n"] = len(mine)
-        row["share"] = len(mine) / len(answered)
-        row["accuracy"] = float(mine["correct"].to_numpy().mean())
-        row["latency_mean_s"] = float(mine["latency_s"].to_numpy(float).mean())
-        row["energy_mean_j"] = float(mine["energy_j"].to_numpy(float).mean())
-        found.append(row)
-    return found
+    codes, texts = tasks.coded("status")
+    is_answered = np.isin(codes[rows], [i for i, text in enumerate(texts) if text in ANSWERED])
+    if not is_answered.any():
+        return []
+    route, tiers = tasks.coded("route")
+    place = tasks["exit"][rows].astype(np.int32) * len(tiers) + route[rows]
+    of = {key: is_answered & (place == key) for key in np.unique(place[is_answered]).tolist()}
+    means = {
+        name: {key: float(column[which].mean()) for key, which in of.items()}
+        for name, column in ((name, tasks[name][rows]) for name in _MEANS.values())
+    }
+    n_answered = int(is_answered.sum())
+    return [
+        {"exit": key // len(tiers), "tier": tiers[key % len(tiers)], "n": int(which.sum())}
+        | {"share": int(which.sum()) / n_answered}
+        | {path: means[name][key] for path, name in _MEANS.items()}
+        for key, which in of.items()
+    ]
 
 
 def has_early(of: Mapping[str, Any]) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import numpy.typing as npt
 
-from ecsim.core.types import FloatArray
+from ecsim.core.types import FloatArray, IntArray
 
-if TYPE_CHECKING:
-    import pandas as pd
+BoolArray = npt.NDArray[np.bool_]
+_BLOCK = 65_536
 
 
 def jain(values: FloatArray) -> float | None:
@@ -27,19 +26,32 @@ def jain(values: FloatArray) -> float | None:
     return float(values.sum()) ** 2 / (len(values) * squares) if squares else 1.0
 
 
-def fairness(tasks: pd.DataFrame) -> dict[str, float | None]:
+def fairness(
+    device: IntArray, correct: BoolArray, latency_s: FloatArray
+) -> dict[str, float | None]:
     """Give index and worst device of accuracy and of mean latency; of devices that had tasks.
 
     Of latency the index is that of its inverse, so that more is better there too.
+
+    Parameters
+    ----------
+    device : number of the device of each task, shape (n,).
+    correct, latency_s : of each task, shape (n,); latency is NaN without an answer.
     """
-    by_device = tasks.groupby("device", observed=True)
-    accuracy = by_device["correct"].mean().to_numpy(float)
-    latency_s = by_device["latency_s"].mean().dropna().to_numpy(float)
+    n, n_correct, n_answered, total_s = np.zeros((4, int(device.max(initial=-1)) + 1))
+    for start in range(0, len(device), _BLOCK):  # so that no copy is as long as a column
+        which = slice(start, start + _BLOCK)
+        is_answered = ~np.isnan(latency_s[which])
+        of_answered = device[which][is_answered]
+        n += np.bincount(device[which], minlength=len(n))
+        n_correct += np.bincount(device[which], correct[which], len(n))
+        n_answered += np.bincount(of_answered, minlength=len(n))
+        total_s += np.bincount(of_answered, latency_s[which][is_answered], len(n))
+    accuracy = n_correct[n > 0] / n[n > 0]
+    mean_s = total_s[n_answered > 0] / n_answered[n_answered > 0]
     return {
         "accuracy_jain": jain(accuracy),
         "accuracy_worst": float(accuracy.min()) if len(accuracy) else None,
-        "latency_jain": jain(latency_s.min(initial=np.inf) / latency_s)
-        if (latency_s > 0).all()
-        else None,
-        "latency_worst_s": float(latency_s.max()) if len(latency_s) else None,
+        "latency_jain": jain(mean_s.min(initial=np.inf) / mean_s) if (mean_s > 0).all() else None,
+        "latency_worst_s": float(mean_s.max()) if len(mean_s) else None,
     }

@@ -17,14 +17,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ecsim.core.errors import UserError
-from ecsim.records.continual import groups, incremental
+from ecsim.records.columns import FrameColumns, StoredColumns
+from ecsim.records.continual import incremental
 from ecsim.records.detection import detection
 from ecsim.records.exits import per_exit
-from ecsim.records.fairness import fairness
-from ecsim.records.tables import ANSWERED, LABEL_UPLOAD, STAGES, STATUSES
+from ecsim.records.tables import LABEL_UPLOAD, STAGES, STATUSES
+from ecsim.records.task_metrics import (
+    PERCENTILES,
+    fairness_of,
+    of_tasks,
+    rows_of,
+    states,
+)
 from ecsim.records.versions import FIGURES, of_versions, with_figures
 
 if TYPE_CHECKING:
@@ -33,8 +38,6 @@ if TYPE_CHECKING:
 Summary = dict[str, dict[str, Any]]
 """By strategy label; nested as the dotted paths of `METRICS`, `phases`: the same per phase, and
 `exits`: what each exit answered."""
-
-_PERCENTILES = (50, 95, 99)
 
 _OF_TASKS: dict[str, tuple[str, str]] = {
     "n": ("", "tasks that arrived in the window"),
@@ -50,7 +53,7 @@ _OF_TASKS: dict[str, tuple[str, str]] = {
     "latency_s.mean": ("s", "mean latency of answered tasks"),
     **{
         f"latency_s.p{q}": ("s", f"{q}th percentile of latency, linear interpolation")
-        for q in _PERCENTILES
+        for q in PERCENTILES
     },
     **{
         f"latency_parts_s.{stage}_{part}": (
@@ -145,7 +148,7 @@ MAIN_METRICS = (
 
 
 def summarise(
-    tasks: pd.DataFrame,
+    tasks: pd.DataFrame | StoredColumns,
     updates: pd.DataFrame,
     energy: pd.DataFrame,
     probe: pd.DataFrame,
@@ -163,54 +166,55 @@ def summarise(
     Parameters
     ----------
     tasks, updates, energy, probe, queues, probe_classes, probe_bins, marks : the tables of a run,
-        see `ecsim.records.tables`; of those left out, what follows from them does not exist.
+        see `ecsim.records.tables`; of those left out, what follows from them does not exist. Tasks
+        as a frame, or as columns that are read one at a time (`ecsim.records.columns`).
     warmup_s, horizon_s : tasks that arrived and trainings that began outside do not count.
     labels : order of the labels, and labels that may have no task; default: as in `tasks`.
     """
-    in_window = tasks["t_arrive_s"].between(warmup_s, horizon_s).to_numpy()
+    columns = tasks if isinstance(tasks, StoredColumns) else FrameColumns(tasks)
     began = updates["t_start_s"].between(warmup_s, horizon_s).to_numpy()
+    own = updates[(updates["source"] == "own").to_numpy() & began]
+    group_of, n_states = states(columns.of(label) for label in columns.labels)
     summary: Summary = {}
-    group_of = groups(tasks)
-    n_states = int(tasks["phase"].max()) + 1 if len(tasks) else 0
-    for label in labels or list(dict.fromkeys(tasks["strategy"])):
-        mine = tasks[(tasks["strategy"] == label).to_numpy() & in_window]
-        is_own = (updates["strategy"] == label).to_numpy() & (updates["source"] == "own").to_numpy()
-        trained = updates[is_own & began]
-        states = energy[(energy["strategy"] == label).to_numpy()]
-        idle_j = float((states["joules"] - states["marginal_j"]).to_numpy(float).sum())
+    for label in labels or columns.labels:
+        mine = columns.of(label)
         probed = probe[(probe["strategy"] == label).to_numpy()]
+        rows = rows_of(mine, warmup_s, horizon_s)
+        for phase in probed["phase"].tolist():
+            rows.setdefault(int(phase), slice(0, 0))
+        trained = own[(own["strategy"] == label).to_numpy()]
+        update_j = {phase: _joules(trained, phase) for phase in rows}
+        found = of_tasks(mine, rows, update_j)
+        n = found[None]["n"]
+        of_states = energy[(energy["strategy"] == label).to_numpy()]
+        idle_j = float((of_states["joules"] - of_states["marginal_j"]).to_numpy(float).sum())
         learned, a_n = incremental(probed, _of(probe_classes, label), group_of, n_states)
-        of_tasks = _of_tasks(mine, trained)
         probed = with_figures(probed, _of(probe_classes, label), _of(probe_bins, label))
-        phases = sorted({*mine["phase"].tolist(), *probed["phase"].tolist()})
         summary[label] = {
-            **of_tasks,
-            "exits": per_exit(mine),
+            **found[None],
+            "exits": per_exit(mine, rows[None]),
             **_stability(queues, label),
             "idle_energy_j": idle_j,
-            "idle_energy_per_task_j": idle_j / len(mine) if len(mine) else None,
+            "idle_energy_per_task_j": idle_j / n if n else None,
             "energy_with_idle_per_task_j": (
-                of_tasks["energy_per_task_j"]["total"] + idle_j / len(mine) if len(mine) else None
+                found[None]["energy_per_task_j"]["total"] + idle_j / n if n else None
             ),
-            "update_energy_j": float(trained["joules"].to_numpy(float).sum()),
+            "update_energy_j": update_j[None],
             "update_time_s": float(trained["seconds"].to_numpy(float).sum()),
             "updates": len(trained),
             **of_versions(probed, _OF_VERSIONS),
             "incremental": learned,
-            "fairness": fairness(mine),
+            "fairness": fairness_of(mine, rows[None]),
             "drift": detection(_of(marks, label)),
             **_label_uploads(marks, label, warmup_s, horizon_s),
             "phases": [
                 {
                     "phase": phase,
-                    **_of_tasks(
-                        mine[(mine["phase"] == phase).to_numpy()],
-                        trained[(trained["phase"] == phase).to_numpy()],
-                    ),
+                    **found[phase],
                     **_probed_in(probed, phase),
-                    "probe_accuracy_arrived": a_n[int(phase)] if phase < n_states else None,
+                    "probe_accuracy_arrived": a_n[phase] if phase < n_states else None,
                 }
-                for phase in phases
+                for phase in sorted(phase for phase in rows if phase is not None)
             ],
         }
     return summary
@@ -239,47 +243,10 @@ def to_json(summary: Summary) -> str:
     return json.dumps(summary, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _of_tasks(tasks: pd.DataFrame, trained: pd.DataFrame) -> dict[str, Any]:
-    is_status = {name: (tasks["status"] == name).to_numpy(bool) for name in STATUSES}
-    is_answered = np.logical_or.reduce([is_status[name] for name in ANSWERED])
-    correct = tasks["correct"].to_numpy()
-    uploaded = tasks["uploaded"].to_numpy()
-    seen = tasks["seen"].to_numpy(bool)
-    new = tasks["new_in_phase"].to_numpy(bool)
-    update_j = float(trained["joules"].to_numpy(float).sum()) / len(tasks) if len(tasks) else 0.0
-    own_j = _mean(tasks["energy_j"].to_numpy())
-    latency_s = tasks["latency_s"].to_numpy()[is_answered]
-    parts_s = {
-        f"{stage}_{part}": _mean(tasks[f"{stage}_{part}_s"].to_numpy()[is_answered])
-        for stage in STAGES
-        for part in ("wait", "service")
-    }
-    parts_s["propagation"] = _mean(tasks["propagation_s"].to_numpy()[is_answered])
-    met = tasks["deadline_met"].dropna().to_numpy(bool)
-    exits = tasks["exit"].to_numpy()[is_answered]
-    return {
-        "n": len(tasks),
-        "n_answered": int(is_answered.sum()),
-        "status": {name: int(where.sum()) for name, where in is_status.items()},
-        "accuracy": _mean(correct),
-        "accuracy_first_visits": _mean(correct[tasks["visit"].to_numpy() == 1]),
-        "cur": _mean(uploaded),
-        "cur_seen": _mean(uploaded[seen]),
-        "cur_unseen": _mean(uploaded[~seen]),
-        "cur_old": _mean(uploaded[~new]),
-        "cur_new": _mean(uploaded[new]),
-        "latency_s": {"mean": _mean(latency_s)}
-        | {f"p{q}": _percentile(latency_s, q) for q in _PERCENTILES},
-        "latency_parts_s": parts_s,
-        "energy_per_task_j": {"total": None if own_j is None else own_j + update_j}
-        | {part: _mean(tasks[f"{part}_j"].to_numpy()) for part in (*STAGES, "wasted")}
-        | {"update": update_j if len(tasks) else None},
-        "energy_share": _shares({stage: tasks[f"{stage}_j"].to_numpy() for stage in STAGES}),
-        "bytes_per_task": {way: _mean(tasks[f"{way}_bytes"].to_numpy()) for way in ("up", "down")},
-        "deadline_miss_ratio": _mean(~met),
-        "first_exit_share": _mean(exits == 0),
-        "exit_mean": _mean(exits),
-    }
+def _joules(trained: pd.DataFrame, phase: int | None) -> float:
+    """Give the energy of trainings, of those of one phase or of all."""
+    mine = trained if phase is None else trained[(trained["phase"] == phase).to_numpy()]
+    return float(mine["joules"].to_numpy(float).sum())
 
 
 def _stability(queues: pd.DataFrame | None, label: str) -> dict[str, Any]:
@@ -304,12 +271,6 @@ def _probed_in(probed: pd.DataFrame, phase: int) -> dict[str, float | None]:
     return {name: of["last"] for name, of in of_versions(until, _OF_VERSIONS).items()}
 
 
-def _shares(joules: Mapping[str, Any]) -> dict[str, float | None]:
-    sums = {stage: float(values.sum()) for stage, values in joules.items()}
-    total = sum(sums.values())
-    return {stage: of / total if total > 0 else None for stage, of in sums.items()}
-
-
 def _of(table: pd.DataFrame | None, label: str) -> pd.DataFrame | None:
     return None if table is None else table[(table["strategy"] == label).to_numpy()]
 
@@ -323,15 +284,6 @@ def _label_uploads(
     is_mine = (marks["strategy"] == label).to_numpy() & (marks["name"] == LABEL_UPLOAD).to_numpy()
     sizes = marks["value"][is_mine & in_window].to_numpy(float)
     return {"label_uploads": len(sizes), "label_upload_bytes": float(sizes.sum())}
-
-
-def _mean(values: Any) -> float | None:
-    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
-    return float(known.mean()) if len(known) else None
-
-
-def _percentile(values: Any, q: int) -> float | None:
-    return float(np.percentile(values, q, method="linear")) if len(values) else None
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

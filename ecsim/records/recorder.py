@@ -166,6 +166,7 @@ class Recorder:
         self._flush()
         self._writer.close()
         self._writer = None
+        self._group = {name: values[:0].copy() for name, values in self._group.items()}
         self._close_watched()
         for name, table in _SMALL.items():
             write_rows(self._folder / f"{name}.parquet", table, self._small[name])

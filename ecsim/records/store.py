@@ -189,6 +189,20 @@ class Run:
         """One row per task and strategy."""
         return self._read(TASKS)
 
+    def some_tasks(self, *names: str, **equal: object) -> pd.DataFrame:
+        """Read some columns of `tasks`, of the rows in which columns have given values; not kept.
+
+        ``run.some_tasks("device", "latency_s", strategy="ecc_snn")`` takes a tenth of the memory.
+        """
+        from ecsim.records.arrow import read_frame
+
+        if "tasks" not in self.__dict__:  # not read yet
+            return read_frame(self.path / "tasks.parquet", TASKS, names, equal)
+        tasks = self.tasks
+        for name, value in equal.items():
+            tasks = tasks[(tasks[name] == value).to_numpy()]
+        return tasks[list(names or TASKS.names)]
+
     @cached_property
     def updates(self) -> pd.DataFrame:
         """One row per model version deployed after the start."""

@@ -36,9 +36,9 @@ def story(run: Run, task_id: int, arms: Sequence[str] = ()) -> str:
 
     Raises `UserError` for a task or strategy that the run has not.
     """
-    tasks = run.tasks[(run.tasks["task_id"] == task_id).to_numpy()]
+    tasks = run.some_tasks(task_id=task_id)
     if tasks.empty:
-        ids = run.tasks["task_id"]
+        ids = run.some_tasks("task_id")["task_id"]
         there = f"they are numbered {ids.min()} to {ids.max()}" if len(ids) else "it has none"
         raise UserError(f"{run.path.name} has no task {task_id}; {there}")
     for arm in arms:

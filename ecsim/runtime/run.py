@@ -19,6 +19,7 @@ from ecsim import compiled
 from ecsim.core.registry import plugin_sources
 from ecsim.learning.cache import ArtefactCache
 from ecsim.records.arrow import read_tables
+from ecsim.records.memory import release
 from ecsim.records.metrics import Summary, metric, summarise
 from ecsim.records.recorder import Recorder
 from ecsim.records.store import Run, RunWriter
@@ -88,12 +89,14 @@ def simulate(
             results: dict[str, ArmResult] = {}
             for entry in in_order(scenario.strategies):
                 results[entry.label] = Arm(system, entry, results, recorder, progress).run()
+        release()
         summary = summarise(
             **read_tables(writer.path),
             warmup_s=scenario.run.warmup,
             horizon_s=system.horizon_s,
             labels=[entry.label for entry in scenario.strategies],
         )
+        release()
         if not any(of["n"] for of in summary.values()):
             progress.note("no task arrived: the run is empty")
         if decorate is not None:

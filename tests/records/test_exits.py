@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from ecsim.records.columns import FrameColumns
 from ecsim.records.exits import has_early, per_exit
 from ecsim.report.html.sections.replications import mean_summary
 
@@ -21,18 +22,18 @@ def tasks():
 
 
 def test_every_exit_has_its_share_and_costs_and_dropped_tasks_have_none():
-    first, last = per_exit(tasks())
+    first, last = per_exit(FrameColumns(tasks()))
     assert (first["exit"], first["tier"], first["n"], first["share"]) == (0, "edge", 3, 0.75)
     assert first["accuracy"] == pytest.approx(2 / 3)
     assert first["latency_mean_s"] == pytest.approx(0.2)
     assert first["energy_mean_j"] == pytest.approx(2.0)
     assert (last["exit"], last["tier"], last["n"], last["share"]) == (2, "cloud", 1, 0.25)
-    assert per_exit(tasks().iloc[4:]) == []
+    assert per_exit(FrameColumns(tasks().iloc[4:])) == []
 
 
 def test_replicates_without_an_answer_at_an_exit_count_as_none_there():
-    mine = per_exit(tasks())
-    other = per_exit(tasks().iloc[:2])
+    mine = per_exit(FrameColumns(tasks()))
+    other = per_exit(FrameColumns(tasks().iloc[:2]))
     mean = mean_summary([{"x": {"exits": mine}}, {"x": {"exits": other}}])["x"]["exits"]
     assert [row["share"] for row in mean] == pytest.approx([(0.75 + 1.0) / 2, 0.25 / 2])
     assert [row["n"] for row in mean] == pytest.approx([2.5, 0.5])

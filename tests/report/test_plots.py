@@ -5,7 +5,6 @@ import io
 import itertools
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -137,7 +136,8 @@ def test_the_stream_names_corruptions(run):
     is_hit = ((run.tasks["device"] == "cam[1]") & (t_s >= 10) & (t_s < 20)).to_numpy()
     names = np.where(t_s < 15, "blur 2", "blur 3")
     tasks = run.tasks.assign(corruption=np.where(is_hit, names, ""))
-    seen = SimpleNamespace(tasks=tasks, manifest=run.manifest)
+    seen = replace(run)
+    seen.__dict__["tasks"] = tasks
     with paper():
         found = draw("stream", Material((Part("a", {}, seen),), ("ecc_snn",)), Options())
     texts = {axes.get_title(): [t.get_text() for t in axes.texts] for axes in found.figure.axes}

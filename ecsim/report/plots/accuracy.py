@@ -71,7 +71,7 @@ def _shares(series: Series, column: str, edges_s: FloatArray) -> FloatArray:
     """Give the share of tasks for which a column is true, shape (replicates, bins)."""
     found = []
     for run in series.runs:
-        tasks = in_window(run, series.strategy)
+        tasks = in_window(run, series.strategy, column)
         t_s = tasks["t_arrive_s"].to_numpy(float)
         n, _ = np.histogram(t_s, edges_s)
         n_true, _ = np.histogram(t_s, edges_s, weights=tasks[column].to_numpy(float))

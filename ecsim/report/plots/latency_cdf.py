@@ -60,7 +60,7 @@ def draw(material: Material, options: Options) -> Drawn:
 
 def _latency_s(run: Run, strategy: str) -> tuple[FloatArray, int]:
     """Give the latencies of answered tasks, sorted, and the number of all tasks."""
-    tasks = in_window(run, strategy)
+    tasks = in_window(run, strategy, "latency_s")
     latency_s = tasks["latency_s"].to_numpy(float)
     return np.sort(latency_s[~np.isnan(latency_s)]), len(tasks)
 

@@ -86,7 +86,7 @@ def draw(material: Material, options: Options) -> Drawn:
 
 def _counts(run: Run, strategy: str, edges_s: FloatArray) -> pd.DataFrame:
     """Give the number of tasks per device, bin, class and corruption, where there are any."""
-    tasks = run.tasks[(run.tasks["strategy"] == strategy).to_numpy()]
+    tasks = run.some_tasks("device", "label", "corruption", "t_arrive_s", strategy=strategy)
     t_s = tasks["t_arrive_s"].to_numpy(float)
     which = np.clip(np.searchsorted(edges_s, t_s, side="right") - 1, 0, len(edges_s) - 2)
     frame = tasks[["device", "label", "corruption"]].astype({"device": str, "corruption": str})

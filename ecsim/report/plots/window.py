@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 _N_BINS = 24  # about as many; whole ones per phase
 
 
-def in_window(run: Run, strategy: str) -> pd.DataFrame:
-    """Give the rows of a strategy's tasks that arrived in [warm-up, horizon]."""
-    tasks = run.tasks
+def in_window(run: Run, strategy: str, *names: str) -> pd.DataFrame:
+    """Give columns of a strategy's tasks that arrived in [warm-up, horizon], and these times."""
+    tasks = run.some_tasks("t_arrive_s", *names, strategy=strategy)
     is_inside = tasks["t_arrive_s"].between(run.manifest["warmup_s"], run.manifest["horizon_s"])
-    return tasks[(tasks["strategy"] == strategy).to_numpy() & is_inside.to_numpy()]
+    return tasks[is_inside.to_numpy()]
 
 
 def bins(run: Run, start_s: float) -> tuple[FloatArray, FloatArray]:
     """Give the borders of bins of time, which never cross a phase's, and those of phases inside."""
     end_s = float(run.manifest["horizon_s"])
     phase_s = number_of(run.manifest["scenario"]["stream"]["phase"]) or end_s
-    last = int(run.tasks["phase"].max()) if len(run.tasks) else 0
+    phases = run.some_tasks("phase")["phase"]
+    last = int(phases.max()) if len(phases) else 0
     borders_s = [t for t in (phase_s * i for i in range(1, last + 1)) if start_s < t < end_s]
     whole = [start_s, *borders_s, end_s]
     n_each = max(1, round(_N_BINS / (len(whole) - 1)))

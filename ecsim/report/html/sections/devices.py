@@ -46,10 +46,15 @@ _BATTERY = (
     Column("out of service", "s"),
 )
 
+_COLUMNS = (
+    "strategy", "device", "task_id", "status", "t_arrive_s", "latency_s", "correct", "uploaded",
+    "energy_j",
+)  # fmt: skip
+
 
 def of_run(run: Run) -> Section | None:
     """Give the pages of the devices at which tasks arrived; None without tasks."""
-    tasks = run.tasks
+    tasks = run.some_tasks(*_COLUMNS)
     window = run.manifest["warmup_s"], run.manifest["horizon_s"]
     tasks = tasks[tasks["t_arrive_s"].between(*window).to_numpy()]
     if tasks.empty:

@@ -108,13 +108,10 @@ def with_interval(metric: Quantity, of: Mapping[str, Any], interval: Interval | 
 
 def latencies(run: Run, label: str) -> Floats:
     """Give the latencies of a strategy's answered tasks in the window, by arrival, in seconds."""
-    tasks = run.tasks
+    tasks = run.some_tasks("status", "t_arrive_s", "latency_s", strategy=label)
     ends = run.manifest["warmup_s"], run.manifest["horizon_s"]
-    mine = tasks[
-        (tasks["strategy"] == label).to_numpy()
-        & tasks["status"].isin(ANSWERED).to_numpy()
-        & tasks["t_arrive_s"].between(*ends).to_numpy()
-    ]
+    is_inside = tasks["t_arrive_s"].between(*ends).to_numpy()
+    mine = tasks[tasks["status"].isin(ANSWERED).to_numpy() & is_inside]
     by_arrival = mine.sort_values("t_arrive_s", kind="stable")
     return np.asarray(by_arrival["latency_s"].to_numpy(float), dtype=np.float64)
 
