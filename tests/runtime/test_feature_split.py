@@ -250,3 +250,40 @@ def test_what_does_not_fit_is_said(given, says, write_scenario, tmp_path):
     path = lab(write_scenario, given)
     with pytest.raises(UserError, match=says):
         run_scenario(path, out=tmp_path / "runs")
+
+
+@pytest.fixture(scope="module")
+def real(write_shared_scenario, tmp_path_factory):
+    """A real network (AFLKD's first block on digits), whole on a board, and split over two."""
+    path = lab(
+        write_shared_scenario,
+        {"label": "whole", "clusters": ["pi0"], "timed_as": None},
+        {"label": "split", "timed_as": None},
+        {"label": "tiles", "timed_as": None, "scheme": "deepthings", "grid": [2, 1]},
+        name="real",
+        models={
+            "edge": {"name": "aflkd_cnn", "blocks": 1, "fc": 32},
+            "cloud": {"name": "vgg"},
+        },
+        learning={"cloud": {"epochs": 1}, "setup": {"name": "joint_distillation", "epochs": 1}},
+    )
+    return run_scenario(path, out=tmp_path_factory.mktemp("runs"))
+
+
+def test_a_real_network_split_answers_as_it_does_whole(real):
+    tasks = real.tasks.pivot_table(
+        index="task_id", columns="strategy", values="predicted", aggfunc="first", observed=True
+    )
+    assert (tasks["split"] == tasks["whole"]).all() and (tasks["tiles"] == tasks["whole"]).all()
+    assert (real.tasks["status"] == "answered").all()
+    assert len(set(tasks["whole"])) > 1
+
+
+def test_one_cluster_takes_exactly_what_the_whole_network_takes(real):
+    tasks = real.tasks.groupby("strategy", observed=True)["latency_s"].max()
+    n_classes = 4
+    macs = aflkd_stack(1, (1, 8, 8)).macs + 32 * 4 * 4 * 32 + 32 * n_classes
+    ways_s = 8 * (3000 + 100) / RATE + 2 * LATENCY
+    assert tasks["whole"] == pytest.approx(ways_s + 1e-3 + macs / 25e9, rel=1e-9)
+    halos = real.marks[real.marks["name"] == "halo_bytes"].set_index("strategy")["value"]
+    assert halos.to_dict() == {"whole": 0.0, "split": 2 * 4 * 8 * (1 + 32 + 32), "tiles": 0.0}

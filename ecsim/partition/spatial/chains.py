@@ -16,8 +16,10 @@ def leading_chain(graph: LayerGraph) -> tuple[Stack, tuple[str, ...], tuple[str,
 
     Raises
     ------
-    UserError : the network does not begin with a layer that can be split.
+    UserError : the network spikes, or does not begin with a layer that can be split.
     """
+    if any(vertex.work.neuron_updates for vertex in graph.vertices):
+        raise UserError("spiking networks are not split in space: their work depends on the spikes")
     first = graph.vertices[0]
     names, layers = [first.name], []
     for i, vertex in enumerate(graph.vertices[1:], 1):
@@ -27,9 +29,10 @@ def leading_chain(graph: LayerGraph) -> tuple[Stack, tuple[str, ...], tuple[str,
         layers.append(_layer(vertex, vertex.windows))
         names.append(vertex.name)
     if not layers or len(first.out_shape) != 3:
+        begins = graph.vertices[1]
         raise UserError(
             "a network is split in space from its first layer on, which must be a convolution, a "
-            f"pooling or work pixel by pixel; this one begins with {graph.vertices[1].kind}"
+            f"pooling or work pixel by pixel; this one begins with {begins.kind}"
         )
     channels, height, width = first.out_shape
     rest = tuple(name for name in graph.names if name not in set(names))
