@@ -260,6 +260,11 @@ class Context:
         """Size of a sample that a device uploads for an update."""
         return self._require_update().sample_bytes
 
+    @property
+    def payload_bytes(self) -> float:
+        """Size of a sample that a task uploads."""
+        return self._topology.reference_bytes
+
     def may_update(self, node: str) -> bool:
         """Whether an update may begin on the node now, as far as its battery is concerned."""
         if not self._require_update().only_while_charging:

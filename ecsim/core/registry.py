@@ -96,6 +96,7 @@ _INDEX: dict[str, dict[str, str]] = {
         "feature_split": "ecsim.strategies.feature_split:FeatureSplit",
         "learned": "ecsim.strategies.learned:Learned",
         "random_offload": "ecsim.strategies.random_offload:RandomOffload",
+        "split": "ecsim.strategies.split:Split",
     },
     "partitioner": {
         "neurosurgeon": "ecsim.partition.partitioners.neurosurgeon:Neurosurgeon",

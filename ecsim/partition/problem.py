@@ -5,7 +5,7 @@ A route is a line of nodes, the device first. Everything is of one sample on an 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -222,10 +222,14 @@ def estimate(problem: PartitionProblem, node: Sequence[int]) -> Estimate:
     return Estimate(cut, tuple(part_s), up_s, down_s, hop_s, tuple(sent), latency_s, node_s, node_j)
 
 
-def registered(name: str, params: Any = None) -> Partitioner:
-    """Give the partitioner of this name, with its `Params` or their defaults."""
+def partitioner_named(name: str, settings: Mapping[str, Any] | None = None) -> Partitioner:
+    """Give the partitioner of this name, made with these keys of its `Params`.
+
+    Raises `UserError` for a name or a key that there is not, or a wrong value.
+    """
     from ecsim.core import registry
+    from ecsim.scenario.params import checked_params
 
     cls = registry.resolve("partitioner", name)
-    made: Partitioner = cls(cls.Params() if params is None else params)
+    made: Partitioner = cls(checked_params(cls.Params, settings or {}))
     return made

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from ecsim.core import registry
-from ecsim.core.errors import DataError, UserError
+from ecsim.core.errors import DataError
 from ecsim.core.types import FloatArray
 from ecsim.models import create
 from ecsim.models.incremental import IncrementalNet
 from ecsim.models.layers import observed_layers
+from ecsim.scenario.params import checked_params
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +60,8 @@ def build(
     model: str, given: Mapping[str, Any], shape: Sequence[int], classes: int
 ) -> IncrementalNet:
     """Give a fresh network by its registered name; raise `UserError` for a wrong key or value."""
-    from ecsim.scenario.lookup import RegistryLookup
-    from ecsim.scenario.params import build_params
-    from ecsim.scenario.section import Context
-
-    cls = registry.resolve("model", model)
-    params, mistakes = build_params(cls.Params, given, Context(RegistryLookup(), Path()))
-    if mistakes:
-        texts = [f"{'.'.join(map(str, m['loc']))}: {_message(m)}" for m in mistakes]
-        raise UserError("\n".join(texts))
+    params = checked_params(registry.resolve("model", model).Params, given)
     return create(model, params, shape, [range(classes)])
-
-
-def _message(found: Any) -> str:
-    kind = found["type"]
-    return kind if isinstance(kind, str) else kind.message()
 
 
 def samples(file: Path | None, shape: Sequence[int]) -> FloatArray:

@@ -8,11 +8,13 @@ import inspect
 import json
 import re
 from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails
 
+from ecsim.core.errors import UserError
 from ecsim.core.units import Unit
 from ecsim.scenario.messages import (
     expectation,
@@ -98,6 +100,24 @@ def build_params(
     except ValueError as error:
         name, _, rest = str(error).partition(": ")
         return None, [mistake(rest, name) if name in spec else mistake(str(error))]
+
+
+def checked_params(params: type[Any], given: Mapping[str, Any]) -> Any:
+    """Give an instance of `params` from plain data that stands in no file.
+
+    Raises `UserError` with every mistake in the data.
+    """
+    from ecsim.scenario.lookup import RegistryLookup
+
+    made, mistakes = build_params(params, given, Context(RegistryLookup(), Path()))
+    if mistakes:
+        lines = []
+        for found in mistakes:
+            kind = found["type"]
+            message = kind if isinstance(kind, str) else kind.message()
+            lines.append(f"{'.'.join(map(str, found['loc']))}: {message}")
+        raise UserError("\n".join(lines))
+    return made
 
 
 def dump_params(params: Any) -> dict[str, Any]:

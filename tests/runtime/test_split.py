@@ -1,0 +1,127 @@
+"""Splitting in the simulator: the plan's latency is the simulated one, and answers are real."""
+
+import numpy as np
+import pytest
+
+from ecsim.core.errors import ScenarioError, UserError
+from ecsim.runtime.run import run_scenario
+
+QUIET = {
+    "schedule": {"kind": "class_incremental", "base_classes": 4, "increment": 6},
+    "phase": "60 s",
+    "arrivals": {"kind": "periodic", "rate": "0.1 /s"},  # a task ends long before the next one
+    "payload": "3 kB",
+}
+THREE = {
+    "nodes": {
+        "cam": {"tier": "end", "card": "raspberry_pi_4b"},
+        "gate": {"tier": "edge", "card": "jetson_orin_nano"},
+        "cloud": {"tier": "cloud", "card": "rtx3090"},
+    },
+    "links": [
+        {"between": ["cam", "gate"], "card": "wifi_2012", "shared": True},
+        {"between": ["gate", "cloud"], "card": "ethernet_gigabit"},
+    ],
+}
+TWO = {
+    "nodes": {
+        "cam": {"count": 2, "tier": "edge", "card": "raspberry_pi_5"},
+        "cloud": {"tier": "cloud", "card": "rtx3090"},
+    },
+    "links": [{"between": ["cam", "cloud"], "card": "wifi_2012", "shared": True}],
+}
+
+
+def lab(write, model, topology, *strategies, **more):
+    sections = {
+        "stream": QUIET,
+        "topology": topology,
+        "models": {"edge": {"name": "vgg"}, "cloud": {"name": model}},
+        "learning": {
+            "cloud": {"epochs": 1},
+            "setup": {"name": "joint_distillation", "epochs": 1},
+            "update": "none",
+        },
+        "strategies": [{"name": "split", **entry} for entry in strategies],
+    } | more
+    return write(f"split_{model}", **sections)
+
+
+@pytest.fixture(scope="module")
+def quiet(write_shared_scenario, tmp_path_factory):
+    """A chain, a residual and a parallel network over two and over three nodes."""
+
+    def run(model):
+        if model == "vgg":
+            topology, entries = (
+                TWO,
+                (
+                    {"label": "planned"},
+                    {"label": "all_cloud", "after": ["input"]},
+                    {"label": "early", "after": ["backbone.stages.1"], "codec": "float16"},
+                    {"label": "all_here", "after": ["cat"]},
+                ),
+            )
+        else:
+            middle, late = {
+                "resnet": ("backbone.groups.0.0.first.0", "backbone.groups.1.0.second.0"),
+                "inception": ("backbone.stem.2", "backbone.blocks.0.three.1"),
+            }[model]
+            via = ["edge", "cloud"]
+            topology, entries = (
+                THREE,
+                (
+                    {"label": "planned", "via": via, "partitioner": "tiers"},
+                    {"label": "inside", "via": via, "after": [middle, late]},
+                    {"label": "skips", "via": via, "after": [middle, middle]},
+                ),
+            )
+        path = lab(write_shared_scenario, model, topology, *entries)
+        return run_scenario(path, out=tmp_path_factory.mktemp("runs"))
+
+    return {model: run(model) for model in ("vgg", "resnet", "inception")}
+
+
+@pytest.mark.parametrize("model", ["vgg", "resnet", "inception"])
+def test_a_plans_latency_and_energy_are_the_simulated_ones_on_an_idle_system(quiet, model):
+    run = quiet[model]
+    for label in run.tasks["strategy"].unique():
+        tasks = run.tasks[run.tasks["strategy"] == label]
+        marks = run.marks[run.marks["strategy"] == label].groupby("name")["value"].first()
+        assert len(tasks) >= 10
+        np.testing.assert_allclose(tasks["latency_s"], marks["predicted_latency_s"], rtol=1e-9)
+        np.testing.assert_allclose(tasks["energy_j"], marks["predicted_energy_j"], rtol=1e-9)
+
+
+def test_answers_and_bytes_are_those_of_the_whole_network(quiet):
+    tasks = quiet["vgg"].tasks
+    by = {label: tasks[tasks["strategy"] == label] for label in tasks["strategy"].unique()}
+    assert by["all_cloud"]["predicted"].tolist() == by["all_here"]["predicted"].tolist()
+    assert set(by["all_here"]["answered_at"]) == {"edge"}
+    assert set(by["all_cloud"]["answered_at"]) == {"cloud"}
+    assert (by["all_cloud"]["up_bytes"] == 3000).all()
+    assert (by["early"]["up_bytes"] == 32 * 4 * 4 * 2).all()  # half precision
+    assert (by["all_here"]["up_bytes"] == 0).all()
+    assert by["planned"]["latency_s"].mean() <= min(
+        by[label]["latency_s"].mean() for label in ("all_cloud", "all_here")
+    )
+
+
+def test_wrong_names_are_said_where_they_stand(write_scenario):
+    for entry, message in (
+        ({"partitioner": "neurosurgery"}, r"strategies\[0\].partitioner: .*neurosurgeon"),
+        ({"codec": "int4"}, r"strategies\[0\].codec: .*int8"),
+        ({"settings": {"objectiv": "energy"}}, r"strategies\[0\].settings: objectiv: .*objective"),
+        ({"after": ["a", "b"]}, r"strategies\[0\].after: expected one layer per hop, 1, got 2"),
+    ):
+        with pytest.raises(ScenarioError, match=message):
+            run_scenario(lab(write_scenario, "vgg", TWO, entry))
+    with pytest.raises(UserError, match=r"after: expected a layer .*did you mean"):
+        path = lab(write_scenario, "vgg", TWO, {"after": ["backbone.stages.01"]})
+        run_scenario(path, out=path.parent / "runs")
+
+
+def test_a_table_of_predictions_cannot_be_split(write_scenario):
+    path = write_scenario("table", strategies=[{"name": "split"}])
+    with pytest.raises(UserError, match="cloud model is known by its predictions alone"):
+        run_scenario(path, out=path.parent / "runs")
