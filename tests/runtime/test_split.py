@@ -25,7 +25,7 @@ THREE = {
 }
 TWO = {
     "nodes": {
-        "cam": {"count": 2, "tier": "edge", "card": "raspberry_pi_5"},
+        "cam": {"tier": "edge", "card": "raspberry_pi_5"},
         "cloud": {"tier": "cloud", "card": "rtx3090"},
     },
     "links": [{"between": ["cam", "cloud"], "card": "wifi_2012", "shared": True}],
@@ -97,8 +97,8 @@ def test_answers_and_bytes_are_those_of_the_whole_network(quiet):
     tasks = quiet["vgg"].tasks
     by = {label: tasks[tasks["strategy"] == label] for label in tasks["strategy"].unique()}
     assert by["all_cloud"]["predicted"].tolist() == by["all_here"]["predicted"].tolist()
-    assert set(by["all_here"]["answered_at"]) == {"edge"}
-    assert set(by["all_cloud"]["answered_at"]) == {"cloud"}
+    assert set(by["all_here"]["route"]) == {"edge"}
+    assert set(by["all_cloud"]["route"]) == {"cloud"}
     assert (by["all_cloud"]["up_bytes"] == 3000).all()
     assert (by["early"]["up_bytes"] == 32 * 4 * 4 * 2).all()  # half precision
     assert (by["all_here"]["up_bytes"] == 0).all()
