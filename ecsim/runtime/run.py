@@ -26,6 +26,7 @@ from ecsim.records.store import Run, RunWriter
 from ecsim.runtime.arm import Arm, ArmResult
 from ecsim.runtime.build import build
 from ecsim.runtime.lookup import constants_used, lookup
+from ecsim.runtime.positions import at
 from ecsim.runtime.progress import Progress
 from ecsim.runtime.system import System
 from ecsim.scenario import assertion
@@ -88,7 +89,8 @@ def simulate(
         with Recorder(writer.path, len(system.data.labels)) as recorder:
             results: dict[str, ArmResult] = {}
             for entry in in_order(scenario.strategies):
-                results[entry.label] = Arm(system, entry, results, recorder, progress).run()
+                with at(loaded, ("strategies", scenario.strategies.index(entry))):
+                    results[entry.label] = Arm(system, entry, results, recorder, progress).run()
         release()
         summary = summarise(
             **read_tables(writer.path),

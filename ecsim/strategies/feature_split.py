@@ -19,7 +19,7 @@ from annotated_types import Ge, Gt, Interval, MinLen
 
 from ecsim.collab.context import Context
 from ecsim.collab.strategy import Background, Serving, Strategy
-from ecsim.core.errors import Down, FlowError, StrategyError, UserError
+from ecsim.core.errors import Down, FlowError, UserError
 from ecsim.core.types import Answer, Cut, Part, Task, Work
 from ecsim.core.units import Bytes
 from ecsim.partition.spatial.chains import leading_chain
@@ -145,7 +145,7 @@ class FeatureSplit(Strategy[FeatureSplitParams]):
     def background(self, ctx: Context) -> Iterable[Background]:
         """Find the clusters and lay the network out, before the first task; nothing goes on."""
         if ctx.learns:
-            raise StrategyError("feature_split serves one version: `learning.update` must be none")
+            raise UserError("feature_split serves one version; expected learning.update: none")
         self._clusters = tuple(self._expanded(ctx))
         self._cluster_of = {name: i for i, names in enumerate(self._clusters) for name in names}
         self._check(ctx)
@@ -293,13 +293,16 @@ class FeatureSplit(Strategy[FeatureSplitParams]):
         self, clusters: Sequence[Sequence[str]], weights: Sequence[float], ctx: Context
     ) -> Layout:
         params = self.params
-        return lay_out(
-            self._stack, clusters, weights, params.scheme, params.value_bytes,
-            params.grid if len(clusters) > 1 else None, params.inside,
-            lambda node, work: ctx.price(node, work)[0],
-            lambda a, b, size: ctx.transfer_s(a, b, size)
-            + sum(hop.propagation_s for hop in ctx.route(a, b)),
-        )  # fmt: skip
+        try:
+            return lay_out(
+                self._stack, clusters, weights, params.scheme, params.value_bytes,
+                params.grid if len(clusters) > 1 else None, params.inside,
+                lambda node, work: ctx.price(node, work)[0],
+                lambda a, b, size: ctx.transfer_s(a, b, size)
+                + sum(hop.propagation_s for hop in ctx.route(a, b)),
+            )  # fmt: skip
+        except ValueError as error:  # tiles that would be empty
+            raise UserError(f"grid: {error}") from None
 
     # The scenario ---------------------------------------------------------------------------
 

@@ -237,13 +237,17 @@ def test_an_outage_drops_the_task_or_leaves_it_to_the_device(write_scenario, tmp
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"clusters": ["pi0", "pj1"]}, "did you mean 'pi1'"),
+        (
+            {"clusters": ["pi0", "pj1"]},
+            r"yaml:\d+:\d+: strategies.0..clusters: .*did you mean 'pi1'",
+        ),
         ({"clusters": ["pi0", ["pi1", "pi0"]]}, "pi0 stands in them twice"),
         ({"shares": [1.0, 2.0, 3.0]}, "shares: expected 2"),
         ({"grid": [2, 2]}, "grid: expected tiles for 2 clusters"),
         ({"scheme": "modnn", "layer_times": True}, "expected scheme: aflkd"),
         ({"shares": [1.0, 0.0]}, "expected weights above 0"),
         ({"timed_as": None}, "known by its predictions alone"),
+        ({"grid": [1, 2], "timed_as": {"blocks": 4, "side": 16}}, r"yaml:\d+:\d+: .*part 1 empty"),
     ],
 )
 def test_what_does_not_fit_is_said(given, says, write_scenario, tmp_path):
