@@ -45,6 +45,7 @@ from ecsim.records.tables import STAGES
 if TYPE_CHECKING:
     from ecsim.learning.update import Learner
     from ecsim.partition.graph import LayerGraph
+    from ecsim.streams.corruptions import Corruptions
 
 _UP, _DOWN = STAGES.index("up"), STAGES.index("down")
 _RANK = {"end": 0, "edge": 1, "cloud": 2}
@@ -67,6 +68,7 @@ class Context:
 
     Attributes
     ----------
+    corruptions : what devices see of a scene when; None: all see the clean sample.
     on_deploy : called with the node and the version when one begins to serve; None: nobody asks.
     """
 
@@ -83,6 +85,7 @@ class Context:
         self.devices = devices
         self.deployments: list[Deployment] = []
         self.marks: list[tuple[float, str, float]] = []
+        self.corruptions: Corruptions | None = None
         self.on_deploy: Callable[[str, ModelRef], None] | None = None
         self._world = world
         self._topology = topology
@@ -281,6 +284,14 @@ class Context:
     def learns(self) -> bool:
         """Whether the scenario has updates."""
         return self._update is not None
+
+    def view(self, task: Task, device: str) -> Task:
+        """Give the task as another device sees its scene now: the sample, corrupted in its way."""
+        if self.corruptions is None:
+            return task._replace(device=device)
+        clean = np.array([task.sample_id % self.corruptions.n_samples])
+        (seen,) = self.corruptions.seen(device, np.array([self.now]), clean).tolist()
+        return task._replace(device=device, sample_id=seen)
 
     def nodes(self, tier: str) -> list[str]:
         """Give the names of the nodes of a tier."""

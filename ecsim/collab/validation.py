@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecsim.core.types import BoolArray, FloatArray, IntArray, ModelRef, Prediction
+from ecsim.core.types import BoolArray, FloatArray, IntArray, ModelRef, Part, Prediction, Work
 
 if TYPE_CHECKING:
     from ecsim.collab.oracle import Predictor
@@ -68,6 +68,7 @@ class Validation:
         self.heads_of = heads_of
         self._pool = pool.tolist()
         self._labels = labels.tolist()
+        self.n_samples = len(self._labels)
         self._edge = edge
         self._cloud = cloud
         self.cloud_model = cloud_model
@@ -84,7 +85,31 @@ class Validation:
         """Give what the cloud answers for the pool."""
         return self._asked(self._cloud, self.cloud_model)
 
-    def _asked(self, predictor: Predictor, model: ModelRef) -> Validated:
-        predictions = tuple(predictor.predict(model, sample) for sample in self._pool)
+    def of_part(self, model: ModelRef, part: Part, variant: int = 0) -> Validated:
+        """Give what a part of a version, of either role, answers for a variant of the pool."""
+        predictor = self._cloud if model.role == "cloud" else self._edge
+        return self._asked(predictor, model, part, variant)
+
+    def exits_of(self, model: ModelRef) -> tuple[Validated, ...]:
+        """Give what each exit of a version, of either role, answers for the pool."""
+        predictor = self._cloud if model.role == "cloud" else self._edge
+        numbers = range(len(predictor.exits(model)))
+        return tuple(self._asked(predictor, model, Part(exit=number)) for number in numbers)
+
+    def works(self, model: ModelRef, part: Part, most: int) -> list[Work]:
+        """Give what a part takes for the first samples of the pool, `most` of them at most."""
+        predictor = self._cloud if model.role == "cloud" else self._edge
+        return [predictor.predict(model, sample, part).work for sample in self._pool[:most]]
+
+    @property
+    def labels(self) -> IntArray:
+        """The true class of each sample of the pool, in its order."""
+        return np.array([self._labels[sample] for sample in self._pool])
+
+    def _asked(
+        self, predictor: Predictor, model: ModelRef, part: Part | None = None, variant: int = 0
+    ) -> Validated:
+        first = variant * self.n_samples
+        predictions = tuple(predictor.predict(model, first + sample, part) for sample in self._pool)
         right = [self.is_right(s, p) for s, p in zip(self._pool, predictions, strict=True)]
         return Validated(predictions, np.array(right, dtype=bool))

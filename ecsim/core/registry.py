@@ -36,6 +36,7 @@ _INDEX: dict[str, dict[str, str]] = {
     },
     "schedule": {
         "class_incremental": "ecsim.streams.schedule:ClassIncremental",
+        "stationary": "ecsim.streams.stationary:Stationary",
         "blurry": "ecsim.streams.mixtures:Blurry",
         "recurring": "ecsim.streams.mixtures:Recurring",
         "gradual": "ecsim.streams.mixtures:Gradual",
@@ -91,6 +92,8 @@ _INDEX: dict[str, dict[str, str]] = {
     },
     "strategy": {
         "ecc_snn": "ecsim.strategies.ecc_snn:EccSnn",
+        "early_exit": "ecsim.strategies.early_exit:EarlyExit",
+        "cascade": "ecsim.strategies.cascade:Cascade",
         "edge_only": "ecsim.strategies.edge_only:EdgeOnly",
         "cloud_only": "ecsim.strategies.cloud_only:CloudOnly",
         "feature_split": "ecsim.strategies.feature_split:FeatureSplit",

@@ -109,6 +109,7 @@ class Arm:
             self._world, topology, self._places, system.devices, self._streams, system.update,
             reference,
         )  # fmt: skip
+        self._context.corruptions = system.corruptions
         replayed = None if entry.versions == "own" else results[entry.versions].deployments
         self._replayed = replayed
         n_traced = system.scenario.run.trace

@@ -61,7 +61,11 @@ class Models:
             with at(loaded, ("stream", "corruptions")):
                 self._samples, variants = Corrupted(data.images), corruptions.variants
         self._labels = labels_of(data, corruptions)
-        seen = [number * len(data.labels) + pools.stream for number in variants]
+        seen = [
+            number * len(data.labels) + pool
+            for number in variants
+            for pool in (pools.stream, pools.validation)
+        ]
         self._oracle = Oracle(
             versions,
             self._samples,
