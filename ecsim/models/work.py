@@ -40,6 +40,7 @@ from ecsim.core.types import FloatArray
 from ecsim.models.counted import Counted
 from ecsim.models.incremental import IncrementalNet
 from ecsim.models.operations import attention_macs, layer_macs, per_sample, synaptic_operations
+from ecsim.models.snn.binary import BinaryConv2d
 
 Hook: TypeAlias = Callable[[nn.Module, tuple[Any, ...], Any], None]
 
@@ -169,9 +170,17 @@ def dense_macs(net: nn.Module, in_shape: Sequence[int]) -> float:
 
 
 def param_bytes(net: nn.Module) -> int:
-    """Give the bytes of a net's weights: parameters and statistics, as a transfer moves them."""
+    """Give the bytes of a net's weights: parameters and statistics, as a transfer moves them.
+
+    A binary weight takes one bit.
+    """
     tensors = cast(dict[str, Tensor], net.state_dict()).values()
-    return sum(t.numel() * t.element_size() for t in tensors if t.is_floating_point())
+    size = sum(t.numel() * t.element_size() for t in tensors if t.is_floating_point())
+    for module in net.modules():
+        if isinstance(module, BinaryConv2d):
+            bits = module.weight.numel()
+            size += -(-bits // 8) - bits * module.weight.element_size()
+    return size
 
 
 def activation_bytes(net: nn.Module, in_shape: Sequence[int]) -> float:

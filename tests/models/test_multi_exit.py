@@ -10,7 +10,7 @@ from ecsim.core.errors import UserError
 from ecsim.models import create
 from ecsim.models.ann.resnet import ResNet
 from ecsim.models.ann.vgg import VGG
-from ecsim.models.exit_work import operations_of_part, predict_exits
+from ecsim.models.exit_work import exit_points, operations_of_part, predict_exits
 from ecsim.models.exits.resnet import MultiExitResNet
 from ecsim.models.exits.spiking_vgg import MultiExitSpikingVGG
 from ecsim.models.exits.stepwise import StepwiseSpikingVGG
@@ -21,6 +21,7 @@ from ecsim.models.work import predict
 DEEP = [
     ("multi_exit_vgg", MultiExitVGG.Params()),
     ("multi_exit_vgg", MultiExitVGG.Params(size="vgg9", exits=("conv1", "pool2"), branch="linear")),
+    ("multi_exit_vgg", MultiExitVGG.Params(branch="binary")),
     ("multi_exit_resnet", MultiExitResNet.Params()),
     ("multi_exit_spiking_vgg", MultiExitSpikingVGG.Params(steps=3)),
 ]
@@ -198,6 +199,16 @@ def test_steps_are_not_continued_elsewhere():
     net, _ = made(*STEPS)
     with pytest.raises(UserError, match="time-steps"):
         net.part(2, after=0)
+
+
+def test_a_binary_branch_takes_a_bit_per_weight():
+    sizes = {}
+    for branch in ("conv", "binary"):
+        net, _ = made("multi_exit_vgg", MultiExitVGG.Params(branch=branch))
+        sizes[branch] = [point.branch_bytes for point in exit_points(net)]
+    saved = np.subtract(sizes["conv"], sizes["binary"])
+    # 32 and 64 channels, 3 x 3: from four bytes to an eighth of one
+    assert saved.tolist() == [32 * 32 * 9 * (4 - 1 / 8), 64 * 64 * 9 * (4 - 1 / 8), 0]
 
 
 @pytest.mark.parametrize(("name", "params"), [*DEEP, STEPS])

@@ -62,10 +62,8 @@ def test_load_goes_from_a_busy_edge_to_the_cloud(simulate):
 
 
 def test_a_choice_by_load_is_no_slower_than_either(simulate):
-    nodes = TIERS | {
-        "box": TIERS["box"] | {"card": "rtx3090", "background": {"rate": "60 /s", "service": "14 ms"}},
-        "cloud": TIERS["cloud"] | {"background": {"rate": "60 /s", "service": "14 ms"}},
-    }  # fmt: skip
+    others = {"card": "rtx3090", "background": {"rate": "60 /s", "service": "14 ms"}}
+    nodes = TIERS | {"box": TIERS["box"] | others, "cloud": TIERS["cloud"] | others}
     arms = [{"label": upper, "upper": upper} for upper in ("edge", "cloud", "edge_or_cloud")]
     mean_s = simulate(*arms, nodes=nodes).groupby("strategy", observed=True)["latency_s"].mean()
     assert mean_s["edge_or_cloud"] < min(mean_s["edge"], mean_s["cloud"])

@@ -58,9 +58,10 @@ def simulate(write_scenario, nets, tmp_path):
                 "nodes": nodes or {"cam": cam, "cloud": {"tier": "cloud", "card": "rtx3090"}},
                 "links": links or [{"between": ["cam", "cloud"], "card": "wifi_2012"}],
             },
-            models=dict.fromkeys(
-                ("edge", "cloud"), {"name": name, "weights": f"{name}.pt", **params}
-            ),
+            models={
+                role: {"name": name, "weights": f"{name}.pt", **params}
+                for role in ("edge", "cloud")
+            },
             strategies=[strategy] if isinstance(strategy, dict) else strategy,
             **{"stream": sections.pop("stream", None) or stream(), **sections},
         )
@@ -188,7 +189,9 @@ def test_thresholds_are_chosen_on_validation_data_for_a_share_of_early_exits(sim
 def test_time_steps_that_are_not_run_take_nothing(simulate, said):
     cards = {"cam": {"count": 2, "tier": "edge", "card": "darwin3"},
              "cloud": {"tier": "cloud", "card": "rtx3090"}}  # fmt: skip
-    tasks = simulate(early(at=["edge"] * 3, threshold=0.9), "stepwise_spiking_vgg", nodes=cards).tasks
+    tasks = simulate(
+        early(at=["edge"] * 3, threshold=0.9), "stepwise_spiking_vgg", nodes=cards
+    ).tasks
     counted = said["stepwise_spiking_vgg"]
     ids = tasks["sample_id"].to_numpy()
     exits = expected(counted, 0.9)[ids]

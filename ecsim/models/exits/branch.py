@@ -1,19 +1,22 @@
 """The small networks between a trunk and an early exit's head.
 
 Source: BranchyNet (a convolution, then a fully connected layer); pooling keeps them smaller than
-the layers that an early exit saves. Own sizes.
+the layers that an early exit saves. Own sizes. Binary weights after Y. Huang et al., as the survey
+has them (section IV.B, [88, 89]).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
 
 from ecsim.models import plan as plans
+from ecsim.models.snn.binary import BinaryConv2d
 
-BranchName: TypeAlias = Literal["conv", "linear"]
+BranchName: TypeAlias = Literal["conv", "linear", "binary"]
 _CONV_GRID, _LINEAR_GRID = 2, 4  # pixels a side that a head sees
 
 
@@ -21,19 +24,28 @@ def branch(kind: BranchName) -> Callable[[tuple[int, ...]], tuple[nn.Module, int
     """Give what makes a branch and its number of features for a sample shape (C, H, W).
 
     "conv": 2x2 max-pooling where it fits, a 3x3 convolution with as many channels, batch
-    normalisation, ReLU, and averages over a grid of 2 x 2; "linear": averages over 4 x 4 alone.
+    normalisation, ReLU, and averages over a grid of 2 x 2; "binary": the same with weights of
+    one bit; "linear": averages over 4 x 4 alone.
     """
-    return _conv_branch if kind == "conv" else _linear_branch
+    if kind == "linear":
+        return _linear_branch
+    return partial(_conv_branch, make_conv=BinaryConv2d if kind == "binary" else _float_conv)
 
 
-def _conv_branch(shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+def _float_conv(n_in: int, n_out: int, kernel: int, padding: int) -> nn.Module:
+    return nn.Conv2d(n_in, n_out, kernel, padding=padding, bias=False)
+
+
+def _conv_branch(
+    shape: tuple[int, ...], make_conv: Callable[..., nn.Module]
+) -> tuple[nn.Module, int]:
     channels, *pixels = shape
     layers: list[nn.Module] = []
     if plans.pools(shape):
         layers.append(nn.MaxPool2d(2))
         pixels = [size // 2 for size in pixels]
     grid = [min(size, _CONV_GRID) for size in pixels]
-    conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+    conv = make_conv(channels, channels, 3, padding=1)
     layers += [conv, nn.BatchNorm2d(channels), nn.ReLU()]
     layers += [nn.AdaptiveAvgPool2d((grid[0], grid[1])), nn.Flatten()]
     return nn.Sequential(*layers), channels * grid[0] * grid[1]

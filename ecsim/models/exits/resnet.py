@@ -29,7 +29,8 @@ class MultiExitResNet(Branched):
         ----------
         size : as of `resnet`.
         exits : stages that an early exit follows: stem, group1, group2, ….
-        branch : what stands before an exit's head: conv (pooling, convolution) or linear (pooling).
+        branch : what stands before an early exit's head: conv (pooling and a convolution), binary
+            (the same with weights of one bit) or linear (pooling alone).
         """
 
         size: Literal["small", "resnet18", "resnet34"] = "small"

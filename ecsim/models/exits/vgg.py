@@ -29,7 +29,8 @@ class MultiExitVGG(Branched):
         ----------
         size : as of `vgg`.
         exits : stages that an early exit follows: conv1, pool1, …, fc1, as `size` has them.
-        branch : what stands before an exit's head: conv (pooling, convolution) or linear (pooling).
+        branch : what stands before an early exit's head: conv (pooling and a convolution), binary
+            (the same with weights of one bit) or linear (pooling alone).
         """
 
         size: Literal["small", "vgg9", "vgg11", "vgg16"] = "small"
