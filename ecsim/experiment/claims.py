@@ -191,7 +191,7 @@ def _points(loaded: LoadedSuite, i: int, claim: Claim) -> list[list[Point]]:
     if claim.not_testable is not None or claim.metric is None:
         return []
     suite, against, elsewhere = loaded.suite, claim.against, claim.elsewhere
-    base = {**suite.changes, **claim.changes}
+    base = {**({} if claim.is_apart else suite.changes), **claim.changes}
     seed = _checked(loaded, i, claim, base, claim.arm, ("arm",)).scenario.seed
     places: list[tuple[dict[str, object], str, str, tuple[str, ...]]] = [
         (base, claim.arm or "", against.arm if against else "", ())

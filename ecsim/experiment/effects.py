@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecsim.experiment.cells import Cell
-from ecsim.records.metrics import flatten, metric
+from ecsim.records.metrics import in_phase, metric
 from ecsim.records.store import Run
 from ecsim.scenario.claims import Claim
 
@@ -116,10 +116,7 @@ def _values(claim: Claim, run: Run, label: str, path: str | None) -> dict[float,
         return {0.0: math.nan}  # the mean of a queue that grows is that of how long one looks
     if claim.over != "phase" and claim.phase is None:
         return {0.0: metric(run.summary, label, path)}
-    found = {}
-    for phase in run.summary[label]["phases"]:
-        value = dict(flatten(phase)).get(path.removesuffix(".last"))
-        found[float(phase["phase"])] = math.nan if value is None else float(value)
+    found = {float(of["phase"]): in_phase(of, path) for of in run.summary[label]["phases"]}
     if claim.phase is not None:
         return {0.0: found.get(float(claim.phase), math.nan)}
     return found

@@ -69,6 +69,8 @@ class Row:
     ) -> Row:
         """Give the row of a claim; `found` is None where nothing was measured."""
         verdict, why = Verdict.NOT_DETECTED, "the metric has no value in any replicate"
+        if (claim.metric or "").startswith("latency"):
+            why += ", as where a queue cannot keep up"
         if found is not None:
             verdict, why = found.verdict, found.why
             if n_lost := sum(not math.isfinite(value) for value in effects):

@@ -86,6 +86,10 @@ _OF_RUN: dict[str, tuple[str, str]] = {
     "idle_energy_j": ("J", "idle power of all components over the window, in no task's energy"),
     "idle_energy_per_task_j": ("J", "the same, spread over the tasks"),
     "energy_with_idle_per_task_j": ("J", "marginal energy per task and its share of idle energy"),
+    "marginal_energy_per_task_j": (
+        "J",
+        "all marginal energy of all components per task, for whatever it was spent",
+    ),
     "update_energy_j": ("J", "energy of own trainings that began in the window"),
     "update_time_s": ("s", "time of own trainings that began in the window, summed over devices"),
     "updates": ("", "own versions whose training began in the window"),
@@ -133,6 +137,8 @@ _OF_RUN: dict[str, tuple[str, str]] = {
 
 _OF_VERSIONS = {"probe_accuracy": "accuracy", "probe_accuracy_known": "accuracy_known"}
 _OF_VERSIONS |= {name: name for name in FIGURES}
+
+_IN_PHASES = {"incremental.last": "probe_accuracy_arrived"}
 
 MEANINGS: dict[str, tuple[str, str]] = _OF_TASKS | _OF_RUN
 """Dotted metric path -> (unit, meaning)."""
@@ -188,6 +194,7 @@ def summarise(
         n = found[None]["n"]
         of_states = energy[(energy["strategy"] == label).to_numpy()]
         idle_j = float((of_states["joules"] - of_states["marginal_j"]).to_numpy(float).sum())
+        marginal_j = float(of_states["marginal_j"].to_numpy(float).sum())
         learned, a_n = incremental(probed, _of(probe_classes, label), group_of, n_states)
         probed = with_figures(probed, _of(probe_classes, label), _of(probe_bins, label))
         summary[label] = {
@@ -199,6 +206,7 @@ def summarise(
             "energy_with_idle_per_task_j": (
                 found[None]["energy_per_task_j"]["total"] + idle_j / n if n else None
             ),
+            "marginal_energy_per_task_j": marginal_j / n if n else None,
             "update_energy_j": update_j[None],
             "update_time_s": float(trained["seconds"].to_numpy(float).sum()),
             "updates": len(trained),
@@ -235,6 +243,21 @@ def metric(summary: Summary, label: str, path: str) -> float:
     value: Any = summary[label]
     for key in path.split("."):
         value = value[key]
+    return math.nan if value is None else float(value)
+
+
+def in_phase(phase: Mapping[str, Any], path: str) -> float:
+    """Give a metric in one entry of `phases`, NaN where it does not exist there.
+
+    Of the figures of versions it is that of the version served at the end of the phase:
+    ``routing_gain.last``; ``incremental.last`` is A_n after the phase.
+
+    >>> in_phase({"phase": 2, "routing_gain": 0.1}, "routing_gain.last")
+    0.1
+    """
+    value: Any = phase
+    for key in _IN_PHASES.get(path, path.removesuffix(".last")).split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
     return math.nan if value is None else float(value)
 
 

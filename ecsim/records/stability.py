@@ -7,8 +7,9 @@ each cut, both in seconds of one server. A queue is called unstable when
 1. *the offered load exceeds its capacity*: the mean over slices lies above 1 by more than three
    standard errors; or
 2. *its backlog grows to the end*: at the horizon it is longer than a queue at load 0.9 with the
-   same variability shows once in ten thousand looks, and it grew over the window's second half
-   by a fifth of its level or more.
+   same variability shows once in ten thousand looks, and than the work of any one slice (else it
+   may be a job that has just come), and it grew over the window's second half by a fifth of its
+   level or more.
 
 For 2, heavy traffic gives the stationary backlog V at load r: P(V > v) = exp(-2 (1 - r) v / s2),
 with s2 the variance per second of the work that joins, from its sums over slices (source: J. F. C.
@@ -66,7 +67,7 @@ def unstable_because(joined_s: FloatArray, backlog_s: FloatArray, slice_s: float
         return f"offered load {load:.2f} exceeds its capacity"
     variance = float(joined_s.var(ddof=1)) / slice_s
     longest_s = variance * log(1.0 / CHANCE) / (2.0 * (1.0 - LOAD))
-    if not end_s > longest_s > 0.0:
+    if not end_s > longest_s > 0.0 or end_s <= float(joined_s.max()):
         return ""
     late = backlog_s[n // 2 :]
     growth_s = float(np.polyfit(np.arange(len(late)), late, 1)[0]) * len(late)

@@ -75,6 +75,11 @@ class Claim(Section):
         default=None, description="scenario file, in the suite's folder; by default the suite's"
     )
     changes: Changes = Field(default_factory=dict, alias="set")
+    is_apart: bool = Field(
+        default=False,
+        alias="apart",
+        description="whether the suite's `set` leaves this claim alone",
+    )
     metric: str | None = Field(default=None, description="metric that is compared")
     arm: str | None = Field(default=None, description="label of the strategy that is spoken of")
     against: Annotated[Other | None, BeforeValidator(_other)] = Field(

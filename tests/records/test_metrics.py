@@ -155,7 +155,9 @@ def test_trainings_are_spread_over_the_tasks_of_the_phase_they_began_in():
     }  # fmt: skip
     tasks = [row | {"phase": phase} for phase in (0, 0, 1, 1)]
     updates = [{"strategy": "a", "t_start_s": 5.0, "joules": 6.0, "source": "own", "phase": 1}]
-    got = summary_of(tasks=tasks, updates=updates)["a"]
+    energy = [{"strategy": "a", "joules": j, "marginal_j": m} for j, m in ((9.0, 6.0), (4.0, 4.0))]
+    got = summary_of(tasks=tasks, updates=updates, energy=energy)["a"]
+    assert got["marginal_energy_per_task_j"] == 2.5
     assert got["energy_per_task_j"]["update"] == 1.5
     assert got["energy_per_task_j"]["total"] == 2.5
     assert [of["energy_per_task_j"]["total"] for of in got["phases"]] == [1.0, 4.0]

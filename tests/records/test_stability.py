@@ -95,3 +95,10 @@ def test_bursts_as_long_as_a_slice_are_hardly_ever_taken_for_growth():
         backlog = np.maximum(np.concatenate([[0.0], ends])[joined] - cuts, 0.0)[1:]
         n_alarms += bool(unstable_because(brought, backlog, slice_s))
     assert n_alarms <= 4
+
+
+def test_a_job_that_has_just_come_is_no_growth():
+    joined_s, backlog_s = np.zeros(50), np.zeros(50)
+    joined_s[[3, 17, 31, 49]] = 0.003  # four jobs in all, the last under way at the end
+    backlog_s[-1] = 0.0029
+    assert unstable_because(joined_s, backlog_s, 1.0) == ""
