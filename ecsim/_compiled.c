@@ -23,7 +23,7 @@
 #define CLASSES(X) \
     X(World) X(Flow) X(Operation) X(Use) X(Travel) X(After) X(Timers) X(Ledger) X(FifoServer) \
     X(Meter) X(Hop) X(Channel) X(Infer) X(Message) X(Account) X(Place) X(Answers) X(Context) \
-    X(TaskRows)
+    X(TaskRows) X(Prediction) X(Answer) X(Arm)
 
 #define SLOTS(X) \
     X(World, _now) X(World, queue) X(World, ids) X(World, n_spawned) X(World, n_done) \
@@ -46,7 +46,8 @@
     X(Hop, n_jobs) X(Hop, bytes) X(Hop, work_s) X(Hop, power_w) X(Hop, propagation_s) \
     X(Channel, world) X(Channel, free_s) X(Channel, max_wait_s) \
     X(Infer, place) X(Infer, task) X(Infer, model) \
-    X(Place, answers) X(Place, is_cloud) X(Place, inference) X(Place, stage)
+    X(Place, answers) X(Place, is_cloud) X(Place, inference) X(Place, stage) \
+    X(Prediction, label) X(Prediction, model) X(Prediction, exit)
 
 #define CLASS(name) static PyTypeObject *t_##name;
 CLASSES(CLASS)
@@ -61,12 +62,15 @@ typedef enum { FAILED = -1, DONE = 0, NOT_PLAIN = 1 } Outcome;
 
 static PyObject *py_fire;                     /* `ecsim.kernel.world.fire_entry` */
 static PyObject *py_spawn, *py_use_start, *py_travel_start, *py_after_start, *py_infer_start;
-static PyObject *py_infer, *py_send, *py_near, *py_write;
+static PyObject *py_infer, *py_send, *py_near, *py_write, *py_arrive, *py_answered;
 static PyObject *zero, *one, *zero_s; /* 0, 1, 0.0 */
+static PyObject *no_cells;             /* the cells of a new `Account` */
 
 #define NAMES(X) \
     X(start) X(wake) X(advance) X(flush) X(_fail) X(_refused) X(ledger) X(world) X(waiter) X(eid) \
-    X(sample_id) X(normalized_entropy) X(_places) X(_ways) X(_nearest) X(_packed) X(_chunk_bytes)
+    X(sample_id) X(normalized_entropy) X(_places) X(_ways) X(_nearest) X(_packed) X(_chunk_bytes) \
+    X(n_arrived) X(_rows) X(_open) X(_strategy) X(_context) X(_world) X(_on_done) X(serve) X(key) \
+    X(_sources) X(_has_mortals) X(_tracing) X(write) X(label) X(at) X(by)
 #define NAME(name) static PyObject *n_##name;
 NAMES(NAME)
 
@@ -1088,6 +1092,198 @@ rows_write(PyObject *self, PyObject *const *arguments, Py_ssize_t n, PyObject *n
     Py_RETURN_NONE;
 }
 
+/* Give a new account; `Account()`. */
+static PyObject * /* new */
+new_account(void)
+{
+    PyObject *account = blank(t_Account);
+    PyObject *cells = account == NULL ? NULL : PyList_GetSlice(no_cells, 0, PyList_GET_SIZE(no_cells));
+    if (cells == NULL) {
+        Py_XDECREF(account);
+        return NULL;
+    }
+    PUT(account, Ledger, cells, cells);
+    PUT(account, Ledger, is_closed, new_ref(Py_False));
+    return account;
+}
+
+/* Give `self.NAME` for several names; 0 and none of them where one is missing. */
+static int
+attributes(PyObject *self, PyObject **const names[], PyObject **found, int n)
+{
+    for (int i = 0; i < n; i++) {
+        found[i] = PyObject_GetAttr(self, *names[i]);
+        if (found[i] == NULL) {
+            while (i-- > 0) {
+                Py_DECREF(found[i]);
+            }
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void
+release(PyObject **objects, int n)
+{
+    for (int i = 0; i < n; i++) {
+        Py_DECREF(objects[i]);
+    }
+}
+
+/* `Arm._arrive` */
+static PyObject *
+arm_arrive(PyObject *self, PyObject *task)
+{
+    enum { ROWS, OPEN, STRATEGY, CONTEXT, WORLD, ON_DONE, N_FOUND };
+    static PyObject **const names[] = {&n__rows, &n__open, &n__strategy, &n__context, &n__world,
+                                       &n__on_done};
+    PyObject *found[N_FOUND], *flow = NULL;
+    if (!PyTuple_Check(task) || PyTuple_GET_SIZE(task) < 1 || no_cells == NULL) {
+        return PyObject_CallFunctionObjArgs(py_arrive, self, task, NULL);
+    }
+    if (!attributes(self, names, found, N_FOUND)) {
+        return NULL;
+    }
+    PyObject *account = new_account(), *arrived = PyObject_GetAttr(found[ROWS], n_n_arrived);
+    PyObject *next = arrived == NULL ? NULL : PyNumber_Add(arrived, one);
+    if (account != NULL && next != NULL && !PyObject_SetAttr(found[ROWS], n_n_arrived, next) &&
+        !PyObject_SetItem(found[OPEN], PyTuple_GET_ITEM(task, 0), account)) {
+        PyObject *with[] = {found[STRATEGY], task, found[CONTEXT]};
+        PyObject *serving = PyObject_VectorcallMethod(n_serve, with, 3, NULL);
+        if (serving != NULL) {
+            PyObject *given[] = {serving, account, found[ON_DONE], task};
+            if (IS_A(found[WORLD], World)) {
+                flow = world_spawn(found[WORLD], given, 4, NULL);
+            }
+            else {
+                PyErr_SetString(PyExc_TypeError, "an arm has a world");
+            }
+            Py_DECREF(serving);
+        }
+    }
+    Py_XDECREF(account);
+    Py_XDECREF(arrived);
+    Py_XDECREF(next);
+    release(found, N_FOUND);
+    return flow;
+}
+
+/* Give the number of what an answer comes from, as `Arm._answered` looks it up; NULL without an
+ * error where Python must see. */
+static PyObject * /* new */
+source_of(PyObject *sources, PyObject *answer)
+{
+    if (!Py_IS_TYPE(answer, t_Answer) || PyTuple_GET_SIZE(answer) != 3) {
+        return NULL;
+    }
+    PyObject *by = PyTuple_GET_ITEM(answer, 2);
+    if (!Py_IS_TYPE(by, t_Prediction) || GET(by, Prediction, label) == NULL ||
+        GET(by, Prediction, model) == NULL || GET(by, Prediction, exit) == NULL) {
+        return NULL;
+    }
+    int is_own = PyObject_RichCompareBool(PyTuple_GET_ITEM(answer, 0), GET(by, Prediction, label), Py_EQ);
+    if (is_own != 1) {
+        return NULL;
+    }
+    PyObject *version = PyObject_GetAttr(GET(by, Prediction, model), n_key);
+    if (version == NULL) {
+        return NULL;
+    }
+    PyObject *key = PyTuple_Pack(3, PyTuple_GET_ITEM(answer, 1), version, GET(by, Prediction, exit));
+    Py_DECREF(version);
+    PyObject *source = key == NULL ? NULL : PyDict_GetItemWithError(sources, key);
+    Py_XINCREF(source);
+    Py_XDECREF(key);
+    return source;
+}
+
+/* `Arm._answered` */
+static PyObject *
+arm_answered(PyObject *self, PyObject *flow)
+{
+    enum { ROWS, OPEN, SOURCES, WORLD, MORTALS, TRACING, N_FOUND };
+    static PyObject **const names[] = {&n__rows, &n__open, &n__sources, &n__world,
+                                       &n__has_mortals, &n__tracing};
+    PyObject *found[N_FOUND], *source = NULL, *result = NULL, *account;
+    PyObject *task = IS_A(flow, Flow) ? GET(flow, Flow, item) : NULL;
+    if (task == NULL || !PyTuple_Check(task) || PyTuple_GET_SIZE(task) < 1 ||
+        GET(flow, Flow, value) == NULL) {
+        return PyObject_CallFunctionObjArgs(py_answered, self, flow, NULL);
+    }
+    if (!attributes(self, names, found, N_FOUND)) {
+        return NULL;
+    }
+    if (found[MORTALS] == Py_False && found[TRACING] == Py_None && IS_A(found[WORLD], World) &&
+        PyDict_CheckExact(found[OPEN]) && PyDict_CheckExact(found[SOURCES])) {
+        source = source_of(found[SOURCES], GET(flow, Flow, value));
+    }
+    account = source == NULL ? NULL : PyDict_GetItemWithError(found[OPEN], PyTuple_GET_ITEM(task, 0));
+    Py_XINCREF(account);
+    if (account == NULL) {
+        if (!PyErr_Occurred()) {
+            result = PyObject_CallFunctionObjArgs(py_answered, self, flow, NULL);
+        }
+    }
+    else if (!PyDict_DelItem(found[OPEN], PyTuple_GET_ITEM(task, 0))) {
+        PyObject *answer = GET(flow, Flow, value);
+        PyObject *row[] = {found[ROWS], PyTuple_GET_ITEM(task, 0), GET(found[WORLD], World, _now),
+                           account, zero, source, PyTuple_GET_ITEM(answer, 0)};
+        if (Py_IS_TYPE(found[ROWS], t_TaskRows)) {
+            result = rows_write(found[ROWS], row + 1, 6, NULL);
+        }
+        else {
+            result = PyObject_VectorcallMethod(n_write, row, 7, NULL);
+        }
+    }
+    Py_XDECREF(account);
+    Py_XDECREF(source);
+    release(found, N_FOUND);
+    return result;
+}
+
+/* `Answer(label, at=..., by=...)`, without the function in Python that named tuples have. */
+static PyObject *
+make_answer(PyObject *type, PyObject *const *arguments, size_t nf, PyObject *names)
+{
+    Py_ssize_t n = PyVectorcall_NARGS(nf), n_names = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+    PyObject *fields[3] = {NULL, NULL, NULL};
+    PyObject *const wanted[] = {n_label, n_at, n_by};
+    int is_plain = n + n_names == 3;
+    for (Py_ssize_t i = 0; is_plain && i < 3; i++) {
+        Py_ssize_t at = i;
+        if (i >= n) {
+            for (at = n; at < 3 && PyTuple_GET_ITEM(names, i - n) != wanted[at]; at++) {
+            }
+        }
+        is_plain = at < 3 && fields[at] == NULL;
+        if (is_plain) {
+            fields[at] = arguments[i];
+        }
+    }
+    if (!is_plain) { /* the usual way; it says what is wrong */
+        PyObject *positional = PyTuple_New(n), *named = PyDict_New(), *made = NULL;
+        int failed = positional == NULL || named == NULL;
+        for (Py_ssize_t i = 0; !failed && i < n; i++) {
+            PyTuple_SET_ITEM(positional, i, new_ref(arguments[i]));
+        }
+        for (Py_ssize_t i = 0; !failed && i < n_names; i++) {
+            failed = PyDict_SetItem(named, PyTuple_GET_ITEM(names, i), arguments[n + i]);
+        }
+        if (!failed) {
+            made = PyType_Type.tp_call(type, positional, named);
+        }
+        Py_XDECREF(positional);
+        Py_XDECREF(named);
+        return made;
+    }
+    PyObject *made = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 3);
+    for (Py_ssize_t i = 0; made != NULL && i < 3; i++) {
+        PyTuple_SET_ITEM(made, i, new_ref(fields[i]));
+    }
+    return made;
+}
+
 #define START(name) \
     static PyObject *name##_start_method(PyObject *self, PyObject *waiter) \
     { \
@@ -1121,6 +1317,8 @@ static struct {
     {"Context", {"send", FUNCTION(context_send), FAST, NULL}, &py_send},
     {"Context", {"near", FUNCTION(context_near), FAST, NULL}, &py_near},
     {"TaskRows", {"write", FUNCTION(rows_write), FAST, NULL}, &py_write},
+    {"Arm", {"_arrive", arm_arrive, METH_O, NULL}, &py_arrive},
+    {"Arm", {"_answered", arm_answered, METH_O, NULL}, &py_answered},
 };
 
 #define CLASS_ROW(name) {#name, &t_##name},
@@ -1214,6 +1412,17 @@ bind(PyObject *module, PyObject *given)
             }
         }
         Py_XDECREF(name);
+        if (!failed && type == (PyObject *)t_Account) {
+            PyObject *account = PyObject_CallNoArgs(type);
+            if (account != NULL) {
+                put(&no_cells, new_ref(GET(account, Ledger, cells)));
+                Py_DECREF(account);
+            }
+            failed = account == NULL;
+        }
+        if (!failed && type == (PyObject *)t_Answer) {
+            t_Answer->tp_vectorcall = make_answer;
+        }
         if (failed) {
             Py_DECREF(list);
             return NULL;

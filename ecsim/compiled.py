@@ -19,7 +19,8 @@ SOURCES = (
     "kernel/channel.py", "kernel/flow.py", "kernel/ledger.py", "kernel/meter.py",
     "kernel/operations.py", "kernel/server.py", "kernel/timers.py", "kernel/topology.py",
     "kernel/travel.py", "kernel/world.py",
-    "runtime/rows.py",
+    "core/types.py",
+    "runtime/arm.py", "runtime/rows.py",
 )  # fmt: skip
 """What the twins are twins of, and themselves; a build is good for these texts only."""
 

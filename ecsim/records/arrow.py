@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ _TYPES = {
 }
 
 
+@cache
 def schema(table: Table) -> Any:
     """Give the Arrow schema; each field carries its unit and meaning as metadata."""
     return pa.schema([_field(column) for column in table.columns])
@@ -46,12 +48,12 @@ def _field(column: Column) -> Any:
     return pa.field(column.name, _TYPES[column.dtype], nullable=column.nullable, metadata=about)
 
 
-def open_writer(path: Path, table: Table) -> Any:
-    """Open a Parquet writer: zstd, dictionaries for text only, no statistics of floats."""
+def open_writer(sink: Any, table: Table) -> Any:
+    """Open a Parquet writer on a path or stream: zstd, dictionaries for text, no float statistics."""
     text = [column.name for column in table.columns if column.dtype == "text"]
     numbers = [column.name for column in table.columns if column.dtype in ("int32", "int64")]
     return pq.ParquetWriter(
-        path,
+        sink,
         schema(table),
         compression="zstd",
         compression_level=1,
@@ -60,14 +62,28 @@ def open_writer(path: Path, table: Table) -> Any:
     )
 
 
-def write_rows(path: Path, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a small table from dictionaries that were checked by the recorder."""
-    columns = [
-        pa.array([row.get(column.name) for row in rows], _TYPES[column.dtype], from_pandas=True)
+def write_table(path: Path, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write a small table from its columns; None stands where a row has no value."""
+    if not any(columns.values()):  # as most are: their bytes are always the same
+        path.write_bytes(_empty(table))
+        return
+    _write_table(path, table, columns)
+
+
+@cache
+def _empty(table: Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    _write_table(sink, table, {name: [] for name in table.names})
+    return bytes(sink.getvalue())
+
+
+def _write_table(sink: Any, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:
+    arrays = [
+        pa.array(columns[column.name], _TYPES[column.dtype], from_pandas=True)
         for column in table.columns
     ]
-    with open_writer(path, table) as writer:
-        writer.write_table(pa.Table.from_arrays(columns, schema=schema(table)), ROW_GROUP)
+    with open_writer(sink, table) as writer:
+        writer.write_table(pa.Table.from_arrays(arrays, schema=schema(table)), ROW_GROUP)
 
 
 def write_columns(writer: Any, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:

@@ -2,7 +2,7 @@
 
 A run ends millions of tasks, so a block holds raw numbers only: text as a code, and no value that
 follows from others. Every 65,536 rows the derived columns are computed with numpy and one row
-group is written. Small tables (updates, energy, probe, marks) are dictionaries until `close`.
+group is written. Small tables (updates, energy, probe, marks) are lists until `close`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from ecsim.core.types import IntArray
 from ecsim.core.variants import NAMES as VARIANTS
-from ecsim.records.arrow import ROW_GROUP, open_writer, schema, write_columns, write_rows
+from ecsim.records.arrow import ROW_GROUP, open_writer, schema, write_columns, write_table
 from ecsim.records.tables import ANSWERED, STAGES, STATUSES, TABLES, TASKS, WATCHED
 
 _N_ANSWERED = len(ANSWERED)  # the statuses with an answer come first, see `STATUSES`
@@ -61,7 +61,9 @@ class Recorder:
         self._group = {name: np.empty(ROW_GROUP, dtype) for name, dtype in _GIVEN.items()}
         self._n = 0
         self._codes = _Codes()
-        self._small: dict[str, list[dict[str, Any]]] = {name: [] for name in _SMALL}
+        self._small: dict[str, dict[str, list[Any]]] = {
+            name: {column: [] for column in table.names} for name, table in _SMALL.items()
+        }
         self._counts: Counter[tuple[int, int]] = Counter()
         self._joules: dict[int, float] = {}
         self._watched: dict[str, Any] = {}
@@ -119,14 +121,18 @@ class Recorder:
         ValueError : a column is unknown or missing.
         """
         self._check(table, values)
-        self._small[table].append(values)
+        for name, stored in self._small[table].items():
+            stored.append(values.get(name))
 
     def add_rows(self, table: str, columns: Mapping[str, Sequence[Any]]) -> None:
         """Store rows of a small table given by their columns, equally long and without nulls."""
         self._check(table, columns)
-        names = tuple(columns)
-        rows = zip(*columns.values(), strict=True)
-        self._small[table] += [dict(zip(names, row, strict=True)) for row in rows]
+        lengths = {len(values) for values in columns.values()}
+        if len(lengths) != 1:
+            raise ValueError(f"columns of different lengths: {sorted(lengths)}")
+        nothing = [None] * lengths.pop()
+        for name, stored in self._small[table].items():
+            stored += columns.get(name, nothing)
 
     def _check(self, table: str, values: Mapping[str, Any]) -> None:
         names, needed = _NAMES[table], _NEEDED[table]
@@ -169,7 +175,7 @@ class Recorder:
         self._group = {name: values[:0].copy() for name, values in self._group.items()}
         self._close_watched()
         for name, table in _SMALL.items():
-            write_rows(self._folder / f"{name}.parquet", table, self._small[name])
+            write_table(self._folder / f"{name}.parquet", table, self._small[name])
 
     def __enter__(self) -> Self:
         return self

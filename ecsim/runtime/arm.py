@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ecsim import compiled
 from ecsim.collab.context import Context
 from ecsim.collab.drift import DriftWatch
 from ecsim.collab.operations import Account
@@ -508,3 +509,6 @@ def _periodic(
 
 def _end_of_background(flow: Flow) -> None:
     """Let a background generator end; one that did not catch a `FlowError` does no more."""
+
+
+compiled.bind(Arm, Answer, Prediction)
