@@ -49,7 +49,7 @@ def _field(column: Column) -> Any:
 
 
 def open_writer(sink: Any, table: Table) -> Any:
-    """Open a Parquet writer on a path or stream: zstd, dictionaries for text, no float statistics."""
+    """Open a Parquet writer on a path or stream: zstd, dictionaries for text only, no statistics."""
     text = [column.name for column in table.columns if column.dtype == "text"]
     numbers = [column.name for column in table.columns if column.dtype in ("int32", "int64")]
     return pq.ParquetWriter(

@@ -242,7 +242,7 @@ def test_rows_given_by_columns_are_checked_and_follow_the_others(tmp_path):
         recorder.add_rows("updates", columns)
         with pytest.raises(ValueError, match="missing columns"):
             recorder.add_rows("updates", {"strategy": ["s"]})
-        with pytest.raises(ValueError, match="shorter"):
+        with pytest.raises(ValueError, match="different lengths"):
             recorder.add_rows("updates", columns | {"version": [1]})
     updates = read_frame(tmp_path / "updates.parquet", UPDATES)
     assert updates["version"].tolist() == [9, 1, 2]
