@@ -49,7 +49,10 @@ def _field(column: Column) -> Any:
 
 
 def open_writer(sink: Any, table: Table) -> Any:
-    """Open a Parquet writer on a path or stream: zstd, dictionaries for text only, no statistics."""
+    """Open a Parquet writer on a path or stream.
+
+    It compresses with zstd, and has dictionaries for text only and no statistics of floats.
+    """
     text = [column.name for column in table.columns if column.dtype == "text"]
     numbers = [column.name for column in table.columns if column.dtype in ("int32", "int64")]
     return pq.ParquetWriter(
