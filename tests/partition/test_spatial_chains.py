@@ -25,7 +25,7 @@ def graph_of(name, params, shape):
 
 @pytest.mark.parametrize(
     ("name", "params", "shape"),
-    [("vgg", VGG.Params("vgg9"), (3, 20, 17)), ("aflkd_cnn", AflkdCNN.Params(2, 16), (1, 15, 12))],
+    [("vgg", VGG.Params("small"), (3, 20, 17)), ("aflkd_cnn", AflkdCNN.Params(2, 16), (1, 15, 12))],
 )
 def test_traced_networks_give_the_stack_of_their_modules(name, params, shape):
     net, graph = graph_of(name, params, shape)

@@ -2,5 +2,5 @@
 
 Pure arithmetic without torch, so that strategies may use it; only `execution` runs networks.
 Start with `windows` (which rows does an output need), `plans` (a split with its exchanges),
-`presets` (MoDNN, DeepThings, AFLKD) and `timing` (what a plan takes on an idle system).
+`presets` (MoDNN, DeepThings, AFLKD) and `layouts` (who computes which part).
 """
