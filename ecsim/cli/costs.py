@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ecsim.cli.console import console, table
-from ecsim.cli.options import as_json, plugins
+from ecsim.cli.options import as_json, keys_and_values, plugins, sample_shape
 from ecsim.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,16 +97,6 @@ def _show(card: Card) -> None:
         click.echo(f"calibrated, {card.calibration.text}: {card.calibration.source}")
 
 
-def _shape(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
-    try:
-        shape = tuple(int(part) for part in value.split(","))
-    except ValueError:
-        shape = ()
-    if len(shape) != 3 or min(shape) < 1:
-        raise UserError(f"--{param.name}: expected C,H,W such as 3,32,32, got {value!r}")
-    return shape
-
-
 def _networks(
     ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
 ) -> tuple[tuple[str, str, dict[str, Any], tuple[int, ...]], ...]:
@@ -117,35 +107,20 @@ def _networks(
             raise UserError(f"--network: expected MODEL[:SIZE]@C,H,W, got {value!r}")
         model, _, size = name.partition(":")
         given = {"size": size} if size else {}
-        found.append((value, model, given, _shape(ctx, param, shape)))
+        found.append((value, model, given, sample_shape(ctx, param, shape)))
     return tuple(found)
-
-
-def _settings(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for value in values:
-        key, equals, text = value.partition("=")
-        if not equals or not key:
-            raise UserError(f"--param: expected KEY=VALUE such as steps=4, got {value!r}")
-        try:
-            given[key] = json.loads(text)
-        except ValueError:
-            given[key] = text
-    return given
 
 
 @click.command()
 @click.argument("model")
 @click.option("--size", default=None, help="Size of the model, as in a scenario.")
 @click.option(
-    "--shape", default="3,32,32", show_default=True, callback=_shape, metavar="C,H,W",
+    "--shape", default="3,32,32", show_default=True, callback=sample_shape, metavar="C,H,W",
     help="Shape of one sample.",
 )  # fmt: skip
 @click.option("--classes", default=10, show_default=True, help="Classes of the head.")
 @click.option(
-    "--param", "params", multiple=True, callback=_settings, metavar="KEY=VALUE",
+    "--param", "params", multiple=True, callback=keys_and_values, metavar="KEY=VALUE",
     help="Another key of the model, as in a scenario. Repeatable.",
 )  # fmt: skip
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ecsim.core.errors import UserError
+from ecsim.core.units import Unit
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,3 +43,42 @@ overrides = click.option(
 def scenario_options(command: F) -> F:
     """Add FILE, --set and --plugin."""
     return scenario_file(overrides(plugins(command)))
+
+
+def sample_shape(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Read the value of an option as the shape of one sample."""
+    try:
+        shape = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        shape = ()
+    if len(shape) != 3 or min(shape) < 1:
+        raise UserError(f"--{param.name}: expected C,H,W such as 3,32,32, got {value!r}")
+    return shape
+
+
+def keys_and_values(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any]:
+    """Read a repeatable option's KEY=VALUE; values as JSON where they are, else as text."""
+    given: dict[str, Any] = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            raise UserError(f"--{param.name}: expected KEY=VALUE such as steps=4, got {value!r}")
+        try:
+            given[key] = json.loads(text)
+        except ValueError:
+            given[key] = text
+    return given
+
+
+def in_unit(dimension: str) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
+    """Give a callback that reads an option's quantity of this dimension, to its SI value."""
+
+    def read(_: click.Context, param: click.Parameter, text: str | None) -> float | None:
+        try:
+            return None if text is None else Unit(dimension).parse(text)
+        except ValueError as error:
+            raise UserError(f"--{param.name}: {error}") from None
+
+    return read
