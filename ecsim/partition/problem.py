@@ -12,9 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ecsim.core import registry
 from ecsim.core.types import Cut
 from ecsim.partition.cuts import cut_of, is_empty, transfers
 from ecsim.partition.graph import LayerGraph
+from ecsim.scenario.params import checked_params
 
 Floats = npt.NDArray[np.float64]
 
@@ -222,14 +224,20 @@ def estimate(problem: PartitionProblem, node: Sequence[int]) -> Estimate:
     return Estimate(cut, tuple(part_s), up_s, down_s, hop_s, tuple(sent), latency_s, node_s, node_j)
 
 
-def partitioner_named(name: str, settings: Mapping[str, Any] | None = None) -> Partitioner:
+def registered(name: str, params: Any = None) -> Partitioner:
+    """Give the partitioner of this name, with its `Params` or their defaults.
+
+    Raises `UserError` for a name that there is not.
+    """
+    cls = registry.resolve("partitioner", name)
+    made: Partitioner = cls(cls.Params() if params is None else params)
+    return made
+
+
+def partitioner_named(name: str, settings: Mapping[str, Any]) -> Partitioner:
     """Give the partitioner of this name, made with these keys of its `Params`.
 
     Raises `UserError` for a name or a key that there is not, or a wrong value.
     """
-    from ecsim.core import registry
-    from ecsim.scenario.params import checked_params
-
-    cls = registry.resolve("partitioner", name)
-    made: Partitioner = cls(checked_params(cls.Params, settings or {}))
-    return made
+    params = registry.resolve("partitioner", name).Params
+    return registered(name, checked_params(params, settings))
