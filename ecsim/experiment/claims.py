@@ -6,6 +6,7 @@ and seed share them and a repeated command runs only what is missing.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -165,7 +166,26 @@ def judged(wanted: Plan, runs: Mapping[str, Run]) -> Verdicts:
     for place, of_parts in of_claim.items():
         claim = suite.claims[place]
         rows += [Row.over(claim, of_parts), *of_parts] if claim.per else of_parts
-    return Verdicts(suite.name, wanted.folder, suite.level, tuple(rows))
+    return Verdicts(suite.name, wanted.folder, suite.level, tuple(rows), _about(wanted, runs))
+
+
+def _about(wanted: Plan, runs: Mapping[str, Run]) -> dict[str, Any]:
+    """Give what the verdicts rest on, so that they can be kept without their runs."""
+    suite = wanted.loaded.path.read_bytes()
+    manifests = {name: run.manifest for name, run in sorted(runs.items())}
+    return {
+        "suite_sha256": hashlib.sha256(suite).hexdigest(),
+        "cpu_s": sum(of["cpu_s"] for of in manifests.values()),
+        "runs": {
+            name: {
+                "seed": of["scenario"]["seed"],
+                "scenario_sha256": of["scenario_sha256"],
+                "git": of["git"],
+                "cpu_s": of["cpu_s"],
+            }
+            for name, of in manifests.items()
+        },
+    }
 
 
 def _judge(suite: Suite, claim: Claim, effects: Sequence[float], p: float | None) -> Any:

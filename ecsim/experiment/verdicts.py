@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,12 +159,14 @@ class Verdicts:
     path : its folder.
     level : confidence of the intervals.
     rows : one per claim.
+    about : what they rest on: the suite's sha256, and of each run its seed, commit and CPU time.
     """
 
     name: str
     path: Path
     level: float
     rows: tuple[Row, ...]
+    about: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -181,6 +183,7 @@ class Verdicts:
             "name": self.name,
             "ecsim": ecsim.__version__,
             "level": self.level,
+            **self.about,
             "claims": [_strict(asdict(row)) for row in self.rows],
         }
         return json.dumps(about, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -165,6 +165,17 @@ def test_a_claim_is_judged_apart_under_each_change(write_suite, tmp_path):
     assert [row.p_holm for row in primary] == holm([row.p for row in primary])
 
 
+def test_a_claim_apart_is_left_alone_by_the_suite(write_suite, tmp_path):
+    path = write_suite(
+        claim(), claim(id="apart", apart=True), n=1,
+        set={"strategies.ecc_snn.threshold": 0.9},
+    )  # fmt: skip
+    cells = plan(path, out=tmp_path).points
+    changes = [of[0][0].sides.cell.overrides for of in cells]
+    assert changes[0]["strategies.ecc_snn.threshold"] == 0.9
+    assert "strategies.ecc_snn.threshold" not in changes[1]
+
+
 def test_a_finished_run_is_not_made_again(write_suite, tmp_path):
     path = write_suite(claim(), n=2)
     assert len(plan(path, out=tmp_path).missing) == 2

@@ -261,3 +261,48 @@ def test_every_kind_has_its_module_and_too_many_lines_are_refused(sweep):
         assert importlib.import_module(f"ecsim.report.plots.{kind.replace('-', '_')}").draw
     with pytest.raises(UserError, match="choose with --arms"):
         drawn("queues-over-time", [sweep])
+
+
+def test_metrics_over_phases_are_those_of_the_summaries(replications):
+    metrics = ("probe_system_accuracy.last", "energy_per_task_j.up")
+    frame = drawn("phases", [replications], metrics=metrics).frame
+    frame = frame[frame["strategy"] == "ecc_snn"].set_index(["metric", "phase"])
+    summaries = [run.summary["ecc_snn"]["phases"] for run in replications.runs]
+    for i, of in enumerate(zip(*summaries, strict=True)):
+        for metric, value in {
+            metrics[0]: [phase["probe_system_accuracy"] for phase in of],
+            metrics[1]: [phase["energy_per_task_j"]["up"] for phase in of],
+        }.items():
+            row = frame.loc[metric, i]
+            assert row["mean"] == pytest.approx(np.mean(value))
+            assert row["high"] - row["mean"] == pytest.approx(12.706 / 2 * np.ptp(value), rel=1e-3)
+    with pytest.raises(UserError, match="at most 6 metrics"):
+        drawn("phases", [replications], metrics=("cur",) * 7)
+
+
+def test_shares_and_entropies_of_classes_are_those_of_the_tasks(run):
+    frame = drawn("classes", [run]).frame.set_index("class")
+    tasks = run.tasks[(run.tasks["strategy"] == "ecc_snn").to_numpy()]
+    for label, of in tasks.groupby("label"):
+        assert frame.loc[label, "n"] == len(of)
+        assert frame.loc[label, "uploaded"] == pytest.approx(of["uploaded"].mean())
+        median = of["normalized_entropy"].median()
+        assert frame.loc[label, "entropy_p50"] == pytest.approx(median)
+    with pytest.raises(UserError, match="asks no edge model"):
+        drawn_of = gather([run]).only(["cloud_only"])
+        draw("classes", drawn_of, Options())
+
+
+def test_routing_begins_at_the_edge_and_ends_at_the_cloud(run):
+    frame = drawn("routing", [run]).frame
+    assert set(frame["strategy"]) == {"ecc_snn"}, "cloud_only has no score"
+    version = run.probe[(run.probe["strategy"] == "ecc_snn").to_numpy()].iloc[-1]
+    for _, of in frame.groupby("phase"):
+        ends = of["accuracy"].to_numpy()[[0, -1]]
+        assert ends == pytest.approx([version["accuracy"], version["cloud_accuracy"]])
+        assert of["random"].to_numpy()[[0, -1]] == pytest.approx(ends)
+        above = (of["accuracy"] - of["random"]).to_numpy()
+        gain = run.summary["ecc_snn"]["routing_gain"]["last"]
+        inner = (of["cur"] >= 0.05 - 1e-9) & (of["cur"] <= 0.95 + 1e-9)
+        area = np.trapezoid(above[inner], of["cur"][inner]) / 0.9
+        assert area == pytest.approx(gain, abs=5e-5)  # bins of nearly equal size

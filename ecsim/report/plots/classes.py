@@ -14,6 +14,7 @@ from ecsim.report.plots.drawing import Drawn, Options, legend
 from ecsim.report.plots.window import in_window
 from ecsim.report.style import BLUE, ORANGE
 
+_COLUMNS = ("label", "seen", "normalized_entropy", "uploaded")
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _LOOKS: dict[bool, Any] = {
     True: {"facecolor": BLUE, "edgecolor": "black", "linewidth": 0.5},
@@ -36,7 +37,7 @@ def draw(material: Material, options: Options) -> Drawn:
     run, strategy = material.parts[0].run, material.strategies[0]
     import pandas as pd
 
-    tasks = in_window(run, strategy)
+    tasks = in_window(run, strategy, *_COLUMNS)
     tasks = tasks[tasks["normalized_entropy"].notna()]
     if tasks.empty:
         raise UserError(f"classes: {strategy} asks no edge model; choose another with --arms")
