@@ -193,6 +193,39 @@ def test_four_boards_in_rows_in_a_grid_and_with_fewer_rows_than_boards(write_sce
     assert busy.loc["pairs", "pi2"] == pytest.approx(busy.loc["pairs", "pi3"])
 
 
+def test_halos_leave_from_the_device_that_has_computed_them(write_scenario, tmp_path):
+    """Where a pipeline hands over, the halo comes from the device before it."""
+    clusters = [["pi0", "pi2"], ["pi1", "pi3"]]
+    timed = {"timed_as": {"blocks": 2, "side": 128}, "scheme": "modnn"}
+    path = lab(
+        write_scenario,
+        {"clusters": clusters, "inside": "pipeline"} | timed,
+        cards=("raspberry_pi_5",) * 4,
+    )
+    run = run_scenario(path, out=tmp_path / "runs")
+    links = run.queues[run.queues["component"].isin(["up", "down"])]
+    jobs = {(row.place, row.component): row.n_jobs for row in links.itertuples()}
+    # the first block runs on pi0 and pi1, the second on pi2 and pi3, for 20 pictures
+    messages = {
+        ("pi0", "pi1"): 20 + 3 * 20,  # the second half of the picture, and three halos
+        ("pi1", "pi0"): 3 * 20,
+        ("pi0", "pi3"): 20,  # conv2_1's halo
+        ("pi1", "pi2"): 20,
+        ("pi0", "pi2"): 20,  # the own tile, on its way
+        ("pi1", "pi3"): 20,
+        ("pi2", "pi3"): 20,  # conv2_2's halo
+        ("pi3", "pi2"): 20,
+        ("pi2", "pi0"): 20,  # what is put together
+        ("pi3", "pi0"): 20,
+    }
+    found = {}
+    for (place, direction), n in jobs.items():
+        first, second = place.split()[-1].split("-")
+        if n and first.startswith("pi") and second.startswith("pi"):
+            found[(first, second) if direction == "up" else (second, first)] = n
+    assert found == messages
+
+
 def test_a_pipeline_inside_clusters_serves_more_and_a_single_task_no_sooner(
     write_scenario, tmp_path
 ):
