@@ -79,11 +79,12 @@ class Material:
         Columns: source, the keys, strategy, n (parts), n_unstable, and for each metric its mean
         and ``METRIC low`` and ``METRIC high``, NaN where there is no interval. By default all
         keys that vary; with fewer, the others are averaged over.
+
+        Raises `UserError` for an unknown metric, or for energies of several boundaries.
         """
         import pandas as pd
 
-        for metric in metrics:
-            quantity(metric)
+        self.check_boundary(metrics)
         chosen = self.keys if keys is None else tuple(self.checked_key(key) for key in keys)
         is_sample = set(self.keys) <= set(chosen)
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -98,6 +99,20 @@ class Material:
             for group, found in groups.items()
         ]
         return pd.DataFrame(rows)
+
+    def check_boundary(self, metrics: Sequence[str]) -> None:
+        """Raise `UserError` when energies are asked for whose boundaries differ."""
+        energies = [metric for metric in metrics if quantity(metric).is_energy]
+        found = list(
+            dict.fromkeys(str(part.run.manifest.get("boundary", "")) for part in self.parts)
+        )
+        if energies and len(found) > 1:
+            key = next((key for key in self._all_keys if key == "energy.boundary"), None)
+            choose = f"--where {key}={found[0]}" if key else "runs of one boundary"
+            raise UserError(
+                f"{energies[0]}: energies of several boundaries, {', '.join(found)}, are not shown "
+                f"together; choose {choose}, or other metrics"
+            )
 
     def series(self) -> list[Series]:
         """Give each strategy at each combination of swept values.

@@ -85,6 +85,11 @@ class Quantity:
         """Whether it is no result of a strategy whose queues cannot keep up."""
         return self.path.startswith("latency")
 
+    @property
+    def is_energy(self) -> bool:
+        """Whether it means nothing without its energy boundary, and is never mixed with another."""
+        return self.unit == "J" or self.path.startswith("energy_share")
+
     def of(self, summary: Mapping[str, Any]) -> float | None:
         """Give its value in the summary of one strategy, or of one phase of it."""
         found: Any = summary

@@ -42,6 +42,7 @@ class _Part:
     sections: list[Section]
     assertions: list[Assertions]
     summary: Summary | None = None
+    boundary: str = ""
 
 
 def write(results: Sequence[Result], path: str | Path) -> None:
@@ -99,11 +100,27 @@ def _part(result: Result) -> _Part:
         about = f"{len(result.runs)} replicates, each with its own seeds; "
         about += f"ended: {manifest['stop_reason']}."
         mean = mean_summary([run.summary for run in result.runs])
-        return _Part("Replications", name, about, sections, _asserted(result.runs), mean)
+        return _Part(
+            "Replications",
+            name,
+            about,
+            sections,
+            _asserted(result.runs),
+            mean,
+            str(result.runs[0].manifest.get("boundary", "")),
+        )
     finished = str(manifest["finished"])[:16].replace("T", " ")
     about = f"Finished {finished} UTC; seed {manifest['scenario']['seed']}; "
     about += f"simulated {manifest['horizon_s']:g} s."
-    return _Part("Run", name, about, of_run(result), _asserted([result]), result.summary)
+    return _Part(
+        "Run",
+        name,
+        about,
+        of_run(result),
+        _asserted([result]),
+        result.summary,
+        str(manifest.get("boundary", "")),
+    )
 
 
 def _asserted(runs: Iterable[Run]) -> list[Assertions]:
@@ -122,7 +139,12 @@ def _contents(parts: Sequence[_Part]) -> Markup:
 
 
 def _beside_each_other(parts: Sequence[_Part]) -> list[Markup]:
-    known = [(part.name, part.summary) for part in parts if part.summary is not None]
+    several = len({part.boundary for part in parts}) > 1
+    known = [
+        (f"{part.name} (energy boundary {part.boundary})" if several else part.name, part.summary)
+        for part in parts
+        if part.summary is not None
+    ]
     return [_block("beside", "Comparison", of_results(known))] if len(known) > 1 else []
 
 

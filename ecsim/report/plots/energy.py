@@ -22,6 +22,7 @@ def draw(material: Material, options: Options) -> Drawn:
     series = material.series()
     pieces = {part: f"energy_per_task_j.{part}" for part in _PARTS}
     metrics = [_TOTAL, *pieces.values(), "idle_energy_per_task_j"]
+    material.check_boundary(metrics)
     rows = [{"series": s.label, "strategy": s.strategy} | s.means(metrics) for s in series]
     frame = pd.DataFrame(rows)
     shown = [part for part, metric in pieces.items() if (frame[metric].fillna(0) > 0).any()]

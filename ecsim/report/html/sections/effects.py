@@ -32,13 +32,15 @@ MAX_ROWS = 300  # of the table behind a figure
 _FILLED = 0.5  # of a grid; emptier ones are drawn as points
 
 
-def effects(cells: pd.DataFrame, keys: Sequence[Key]) -> list[Markup]:
+def effects(
+    cells: pd.DataFrame, keys: Sequence[Key], metrics: Sequence[Quantity] = DRAWN
+) -> list[Markup]:
     """Draw each metric over the keys that are not seeds."""
     strategies = [str(label) for label in dict.fromkeys(cells["strategy"].tolist())]
     free = [key for key in keys if len(key.values) > 1]
     free.sort(key=lambda key: -len(key.values))
     drawn = []
-    for metric in DRAWN:
+    for metric in metrics:
         if not free:
             break
         if len(free) >= 2 and _is_grid(cells, free[:2]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ecsim.report.html import swept
@@ -11,7 +12,7 @@ from ecsim.report.html.markup import Markup, join, tag
 from ecsim.report.html.metrics import MAIN, cell_with, column_of
 from ecsim.report.html.section import Section, folded, note
 from ecsim.report.html.sections import provenance, warnings
-from ecsim.report.html.sections.effects import effects
+from ecsim.report.html.sections.effects import DRAWN, effects
 from ecsim.report.html.tables import Cell, Column, Row, count, table, text
 from ecsim.report.keys import Key, is_seed, show, texts, together
 
@@ -34,12 +35,13 @@ def of_sweep(sweep: Sweep) -> list[Section]:
     varied = [key.name for key in keys if len(key.values) > 1 and not is_seed(key.name)]
     same = together(cells[varied].to_dict("records"), varied)
     free = [key for key in keys if not is_seed(key.name) and key.name not in same]
+    boundary_of = {cell: str(run.manifest.get("boundary", "")) for cell, run in sweep.runs.items()}
     found = [
-        Section("summary", "Summary", _summary(cells, keys, same, failures)),
+        Section("summary", "Summary", _summary(cells, keys, same, failures, boundary_of)),
         warnings.section([*_warnings(cells, failures), *warnings.of_manifest(first)]),
     ]
     if len(cells):
-        drawn = effects(cells, free)
+        drawn = _effects(cells, free, boundary_of)
         if drawn:
             found.append(Section("figures", "Figures", tag("div", drawn, class_="figures")))
         found.append(Section("cells", "Cells", _cells(cells, keys)))
@@ -50,11 +52,34 @@ def of_sweep(sweep: Sweep) -> list[Section]:
     return found
 
 
+def _effects(
+    cells: pd.DataFrame, keys: Sequence[Key], boundary_of: Mapping[str, str]
+) -> list[Markup]:
+    """Draw what keys do to metrics; energies of each boundary in figures of their own."""
+    parts = _by_boundary(cells, boundary_of)
+    if len(parts) == 1:
+        return effects(cells, keys)
+    drawn = effects(cells, keys, [metric for metric in DRAWN if not metric.is_energy])
+    for boundary, mine in parts.items():
+        inside = swept.keys_of(mine, [key.name for key in keys])
+        for metric in DRAWN:
+            if metric.is_energy:
+                named = replace(metric, name=f"{metric.name}, boundary {boundary}")
+                drawn += effects(mine, inside, [named])
+    return drawn
+
+
+def _by_boundary(cells: pd.DataFrame, boundary_of: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    found = cells["cell"].astype(str).map(boundary_of)
+    return {name: cells[(found == name).to_numpy()] for name in dict.fromkeys(found.tolist())}
+
+
 def _summary(
     cells: pd.DataFrame,
     keys: Sequence[Key],
     same: Mapping[str, str],
     failures: Sequence[Mapping[str, Any]],
+    boundary_of: Mapping[str, str],
 ) -> Markup:
     n = cells["cell"].nunique() if len(cells) else 0
     said = f"{n} cells finished, {len(failures)} failed."
@@ -70,11 +95,12 @@ def _summary(
     columns = (text("key"), text("role"), Column("values"), text("which"))
     parts = [note(said), table("What was varied", columns, rows)]
     if n:
-        parts.append(_ranges(cells))
+        for boundary, mine in (found := _by_boundary(cells, boundary_of)).items():
+            parts.append(_ranges(mine, f", boundary {boundary}" if len(found) > 1 else ""))
     return join(parts)
 
 
-def _ranges(cells: pd.DataFrame) -> Markup:
+def _ranges(cells: pd.DataFrame, which: str) -> Markup:
     shown = [metric for metric in MAIN if metric.path in cells.columns]
     columns = [text("strategy"), Column("cells")]
     for metric in shown:
@@ -91,7 +117,7 @@ def _ranges(cells: pd.DataFrame) -> Markup:
             of = of[[math.isfinite(one) for one in of]]
             row += [cell_with(metric, end(of) if len(of) else None) for end in (min, max)]
         rows.append(row)
-    return table("Lowest and highest over the cells", columns, rows)
+    return table(f"Lowest and highest over the cells{which}", columns, rows)
 
 
 def _warnings(cells: pd.DataFrame, failures: Sequence[Mapping[str, Any]]) -> list[Markup]:
