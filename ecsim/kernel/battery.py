@@ -30,6 +30,7 @@ from ecsim.kernel.disciplines import EventEngine
 from ecsim.kernel.line import Line
 from ecsim.kernel.meter import read_meters
 from ecsim.kernel.operations import Operation
+from ecsim.kernel.sleeping import SleepingEngine
 
 if TYPE_CHECKING:
     from ecsim.kernel.medium import SharingChannel
@@ -298,6 +299,10 @@ class Battery:
             if is_over:
                 del self._open[operation]
         self._fresh.clear()
+        for engine in self.node.engines.values():
+            if isinstance(engine, SleepingEngine) and engine.sleeps_from_s < inf:
+                saved_w = engine.meter.idle_w - engine.sleep_w
+                self._steps.append((max(now, engine.sleeps_from_s), -saved_w))
         for radio in self.world.radios:
             if radio.meter.node == self.node.name:
                 if radio.ready_s > now:

@@ -24,8 +24,8 @@ class SleepingEngine(Engine):
 
     The job that finds it asleep waits for `wake_s`, in which it draws idle power. A job that comes
     at the very moment at which it would fall asleep finds it awake. What sleep saves against idle
-    power is booked as negative joules, and to nobody (`World.unowned_j`). It knows neither
-    outages nor other tenants.
+    power is booked as negative joules, and to nobody (`World.unowned_j`). After an outage, which
+    must lose its work, it is awake. It knows no other tenants, brown-outs or outages that keep.
 
     Parameters
     ----------
@@ -65,9 +65,14 @@ class SleepingEngine(Engine):
         """Seconds of service reserved so far, whether served yet or not."""
         return sum(self.meter.seconds[:SLEEP])
 
+    @property
+    def sleeps_from_s(self) -> float:
+        """The time from which it sleeps, or will if no further job comes."""
+        return self.frees[0] + self.after_s
+
     def _asleep_s(self, now: float) -> float:
         """Give for how long it has been asleep at a time, in s; 0: it is awake."""
-        return max(0.0, now - (self.frees[0] + self.after_s))
+        return max(0.0, now - self.sleeps_from_s)
 
     def free_at(self) -> float:
         """Give the time from which a job that joins now would be served, waking included."""
@@ -81,16 +86,22 @@ class SleepingEngine(Engine):
     def wake(self) -> None:
         """Begin to wake, if it is asleep."""
         now = self.world._now
+        if self._book_sleep(now):
+            self.meter.seconds[WAKING] += self.wake_s
+            self.ready_s = self.frees[0] = now + self.wake_s
+            if self.touched is not None:
+                self.touched()
+
+    def _book_sleep(self, now: float) -> bool:
+        """Book the sleep that ends now; give whether it is asleep."""
         asleep_s = self._asleep_s(now)
         if not asleep_s:
-            return
-        meter = self.meter
-        saved_j = asleep_s * (meter.idle_w - self.sleep_w)
-        meter.seconds[SLEEP] += asleep_s
-        meter.joules[SLEEP] -= saved_j
+            return False
+        saved_j = asleep_s * (self.meter.idle_w - self.sleep_w)
+        self.meter.seconds[SLEEP] += asleep_s
+        self.meter.joules[SLEEP] -= saved_j
         self.world.unowned_j -= saved_j
-        meter.seconds[WAKING] += self.wake_s
-        self.ready_s = self.frees[0] = now + self.wake_s
+        return True
 
     def reserve(self, seconds: float, joules: float, state: int) -> tuple[float, float]:
         """Join the queue now, waking it if need be; give (begin, end)."""
@@ -101,19 +112,36 @@ class SleepingEngine(Engine):
         """Keep it from starting anything before `end_s`; it is awake meanwhile."""
         self.wake()
         super().block_until(end_s)
+        if self.touched is not None:
+            self.touched()
+
+    def clear(self, until_s: float) -> None:
+        """Drop every reservation, the rest of a waking and the sleep; it is awake from then on."""
+        now = self.world._now
+        self._book_sleep(now)
+        self.meter.seconds[WAKING] -= max(0.0, self.ready_s - now)
+        self.ready_s = min(self.ready_s, now)
+        super().clear(until_s)
+
+    def put_off(self, delay_s: float, factor: float) -> None:
+        """Refuse to stand still or to be slowed."""
+        raise ValueError(f"{self.name!r} sleeps, and knows no brown-outs or outages that keep work")
 
     def watch(self) -> None:
-        """Refuse what would disturb its reservations."""
-        raise ValueError(f"{self.name!r} sleeps, and knows neither outages nor other tenants")
+        """Do nothing: every use takes the detour anyway."""
 
     def _wake_first(self, use: Use, waiter: Waiter) -> None:
         """Reserve as a plain server does, once it is awake or waking."""
+        if self.down_error is not None:
+            raise self.down_error()
         self.wake()
         self.join = None
         try:
             Use.start(use, waiter)  # not a subclass's, which would set its seconds anew
         finally:
             self.join = self._wake_first
+        if self.touched is not None:
+            self.touched(use)
 
     def unserved(self, now: float) -> list[Unserved]:
         """Give the waking that lies after `now`, and less the sleep that is not booked yet."""

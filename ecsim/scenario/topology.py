@@ -87,9 +87,13 @@ class Node(Serving):
 
     @model_validator(mode="after")
     def _sleeps_undisturbed(self) -> Self:
-        for key in ("background", "outages", "brown_outs", "battery"):
-            if self.sleep is not None and getattr(self, key) is not None:
+        if self.sleep is None:
+            return self
+        for key in ("background", "brown_outs"):
+            if getattr(self, key) is not None:
                 raise ValueError(f"expected no {key} on a node with sleep")
+        if self.outages is not None and self.outages.policy == "resume":
+            raise ValueError("expected outages of the policy lose on a node with sleep, got resume")
         return self
 
     @property
