@@ -215,5 +215,5 @@ def test_sleep_is_refused_beside_what_it_does_not_know(cloud, key, value):
 
 def test_an_engine_that_sleeps_does_not_stand_still(cloud):
     outages = {"mtbf": "1 s", "mttr": "1 s", "policy": "resume"}
-    with pytest.raises(ScenarioError, match="expected outages of the policy lose .* got resume"):
+    with pytest.raises(ScenarioError, match=r"expected outages of the policy lose .* got resume"):
         cloud(sleep={"after": "1 s", "power": "1 W", "wake": "9 ms"}, outages=outages)
