@@ -127,38 +127,43 @@ def _show_run(found: Run, as_json: bool) -> None:
 
 @click.group()
 def cache() -> None:
-    """Look at the trained models that are kept between runs."""
+    """Look at what is kept between runs: trained models, predictions, decoded data sets."""
 
 
 @cache.command("ls")
 @as_json
 def cache_ls(as_json: bool) -> None:
     """List the entries of the cache."""
+    from ecsim.core.cache import cache_folder
+    from ecsim.data import decoded
     from ecsim.learning.cache import ArtefactCache
 
-    kept = ArtefactCache()
-    entries = kept.entries()
+    entries = [("model", entry) for entry in ArtefactCache().entries()]
+    entries += [("data", entry) for entry in decoded.entries()]
     if as_json:
         found = [
-            {"key": entry.key, "bytes": entry.size_bytes, "changed_s": entry.changed_s}
-            for entry in entries
-        ]
+            {"kind": kind, "key": entry.key, "bytes": entry.size_bytes,
+             "changed_s": entry.changed_s}
+            for kind, entry in entries
+        ]  # fmt: skip
         click.echo(json.dumps(found, indent=2))
         return
-    for entry in entries:
+    for kind, entry in entries:
         changed = datetime.datetime.fromtimestamp(entry.changed_s).strftime("%Y-%m-%d %H:%M")
-        click.echo(f"{entry.key[:16]}  {entry.size_bytes / 1e3:10.1f} kB  {changed}")
-    total = sum(entry.size_bytes for entry in entries)
-    click.echo(f"{len(entries)} entries, {total / 1e6:.1f} MB in {kept.folder}")
+        click.echo(f"{kind:5}  {entry.key[:16]}  {entry.size_bytes / 1e3:10.1f} kB  {changed}")
+    total = sum(entry.size_bytes for _kind, entry in entries)
+    click.echo(f"{len(entries)} entries, {total / 1e6:.1f} MB in {cache_folder()}")
 
 
 @cache.command("clear")
 def cache_clear() -> None:
-    """Remove all entries of the cache; what is needed again is trained again."""
+    """Remove all entries of the cache; what is needed again is trained and decoded again."""
+    from ecsim.core.cache import cache_folder
+    from ecsim.data import decoded
     from ecsim.learning.cache import ArtefactCache
 
-    kept = ArtefactCache()
-    click.echo(f"removed {kept.clear()} entries from {kept.folder}")
+    n = ArtefactCache().clear() + decoded.clear()
+    click.echo(f"removed {n} entries from {cache_folder()}")
 
 
 COMMANDS = (ls, show, cache)

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something in the cache: its key, size in bytes, time of last change (Unix seconds)."""
+
+    key: str
+    size_bytes: int
+    changed_s: float
 
 
 def cache_folder() -> Path:

@@ -10,13 +10,14 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ecsim.core.cache import cache_folder
+from ecsim.core.cache import Entry, cache_folder
 from ecsim.core.errors import DataError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -35,7 +36,7 @@ def decoded(files: Iterable[Path], how: str, decode: Callable[[], Arrays]) -> Ar
     ------
     DataError : a file cannot be read.
     """
-    entry = cache_folder() / "data" / _key(files, how)
+    entry = _folder() / _key(files, how)
     if not entry.is_dir():
         arrays = decode()
         try:
@@ -43,6 +44,30 @@ def decoded(files: Iterable[Path], how: str, decode: Callable[[], Arrays]) -> Ar
         except OSError:
             return arrays  # a cache that cannot be written is only slower
     return _read(entry)
+
+
+def entries() -> list[Entry]:
+    """Give what has been decoded, sorted by key; nothing is opened."""
+    found = []
+    for entry in sorted(_folder().glob("[!.]*")):
+        with suppress(OSError):  # removed meanwhile
+            sizes = [path.stat().st_size for path in entry.glob("*.npy")]
+            found.append(Entry(entry.name, sum(sizes), entry.stat().st_mtime))
+    return found
+
+
+def clear() -> int:
+    """Remove what has been decoded, and what was left half written; give the number of entries.
+
+    A run that has mapped an entry keeps it until it ends.
+    """
+    n = len(entries())
+    shutil.rmtree(_folder(), ignore_errors=True)
+    return n
+
+
+def _folder() -> Path:
+    return cache_folder() / "data"
 
 
 def _key(files: Iterable[Path], how: str) -> str:

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ecsim.core.cache import cache_folder
+from ecsim.core.cache import Entry, cache_folder
 from ecsim.core.errors import StoreError
 from ecsim.core.locking import locked
 
@@ -55,15 +55,6 @@ class Artefact:
         state = {name: tensor.detach().cpu() for name, tensor in net.state_dict().items()}
         memory = {name: tensor.detach().cpu() for name, tensor in net.memory.items()}
         return cls(heads, state, dict(metrics), what, memory)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of the cache: content key, size in bytes, time of last change (Unix seconds)."""
-
-    key: str
-    size_bytes: int
-    changed_s: float
 
 
 class ArtefactCache:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import ecsim
 from ecsim.cli.main import cli
+from ecsim.data.decoded import decoded
 
 
 def call(*arguments, code=0):
@@ -94,6 +95,28 @@ def test_cache_lists_and_clears():
     assert "entries" in call("cache", "ls").output
     assert isinstance(json.loads(call("cache", "ls", "--json").output), list)
     assert "removed" in call("cache", "clear").output
+
+
+def test_cache_counts_and_clears_decoded_data_sets(tmp_path, monkeypatch):
+    monkeypatch.setenv("ECSIM_CACHE", str(tmp_path / "cache"))
+    source = tmp_path / "pictures.bin"
+    source.write_bytes(b"0123")
+    calls = []
+
+    def decode():
+        calls.append(1)
+        return {"x": np.arange(250, dtype=np.float64)}
+
+    for _ in range(2):
+        assert decoded([source], "test", decode)["x"][3] == 3.0
+    assert len(calls) == 1
+    (entry,) = json.loads(call("cache", "ls", "--json").output)
+    assert (entry["kind"], entry["bytes"]) == ("data", 250 * 8 + 128)  # the header of npy
+    assert "1 entries" in call("cache", "ls").output
+    assert "removed 1 entries" in call("cache", "clear").output
+    assert json.loads(call("cache", "ls", "--json").output) == []
+    decoded([source], "test", decode)
+    assert len(calls) == 2
 
 
 def test_help_and_import_load_nothing_heavy():
