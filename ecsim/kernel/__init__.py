@@ -10,7 +10,7 @@ from ecsim.kernel.background import Background
 from ecsim.kernel.batching import Batcher
 from ecsim.kernel.channel import Channel
 from ecsim.kernel.clock import Steps, WorkClock
-from ecsim.kernel.disciplines import EventEngine, RankedUse, Ranks
+from ecsim.kernel.disciplines import EventEngine
 from ecsim.kernel.flow import Flow
 from ecsim.kernel.jitter import (
     ExponentialJitter,
@@ -20,6 +20,7 @@ from ecsim.kernel.jitter import (
     NormalJitter,
     UniformJitter,
 )
+from ecsim.kernel.jobs import RankedUse, Ranks
 from ecsim.kernel.joins import All, First
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.meter import Meter, MeterRow, MeterWindow, check_energy

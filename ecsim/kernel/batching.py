@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ecsim.kernel.disciplines import WHEN_IDLE, EventEngine, Job
+from ecsim.kernel.disciplines import EventEngine
+from ecsim.kernel.jobs import WHEN_IDLE, Job
 from ecsim.kernel.meter import TRAINING
 from ecsim.kernel.operations import Use
 

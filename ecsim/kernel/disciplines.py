@@ -11,9 +11,10 @@ so that a drain ends although the background never does.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ecsim.core.errors import FlowError, Refused
+from ecsim.kernel.jobs import WHEN_IDLE, Job, Ranks
 from ecsim.kernel.meter import ACTIVE, BACKGROUND, TRAINING, Unserved
 from ecsim.kernel.node import Engine
 from ecsim.kernel.operations import (
@@ -29,69 +30,6 @@ from ecsim.kernel.operations import (
 
 if TYPE_CHECKING:
     from ecsim.kernel.world import World
-
-WHEN_IDLE = 1 << 30  # the rank of jobs that only fill gaps
-
-
-class Ranks(NamedTuple):
-    """Order of service by kind of job; less is earlier, equal ranks are served as they come."""
-
-    inference: int = 0
-    training: int = 0
-    background: int = 0
-
-
-class RankedUse(Use):
-    """A use of its own class of priority: `rank` is added to that of its kind."""
-
-    __slots__ = ("rank",)
-
-    def __init__(self, server: Engine, seconds: float, joules: float = 0.0, rank: int = 0):
-        super().__init__(server, seconds, joules)
-        self.rank = rank
-
-
-class Step(Use):
-    """One step of a training."""
-
-    __slots__ = ("rank",)
-
-    state = TRAINING
-
-    def __init__(self, server: Engine, seconds: float, joules: float, stage: int, rank: int):
-        super().__init__(server, seconds, joules, stage)
-        self.rank = rank
-
-
-class Job:
-    """What is left of a use, or of a background job, and what it was charged so far.
-
-    Attributes
-    ----------
-    use : the parked operation; None: a job of other tenants.
-    state : state of the meter that its service is booked to.
-    rank, serial : its place among those that wait.
-    left_s, left_j : service and energy that are left, at normal speed.
-    since_s : begin of the present wait or service.
-    wait_s, service_s, joules : charged so far.
-    """
-
-    __slots__ = (
-        "joules", "left_j", "left_s", "rank", "serial", "service_s", "since_s", "state", "use",
-        "wait_s",
-    )  # fmt: skip
-
-    def __init__(
-        self, use: Use | None, state: int, rank: int, serial: int, seconds: float, joules: float
-    ) -> None:
-        self.use = use
-        self.state = state
-        self.rank = rank
-        self.serial = serial
-        self.left_s = seconds
-        self.left_j = joules
-        self.since_s = 0.0
-        self.wait_s = self.service_s = self.joules = 0.0
 
 
 class EventEngine(Engine):

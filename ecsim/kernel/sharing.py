@@ -12,7 +12,8 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any
 
-from ecsim.kernel.disciplines import WHEN_IDLE, EventEngine, Job
+from ecsim.kernel.disciplines import EventEngine
+from ecsim.kernel.jobs import WHEN_IDLE, Job
 from ecsim.kernel.operations import Use
 
 

@@ -6,7 +6,8 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from ecsim.kernel.disciplines import EventEngine, Job
+from ecsim.kernel.disciplines import EventEngine
+from ecsim.kernel.jobs import Job
 from ecsim.kernel.operations import Use
 
 if TYPE_CHECKING:

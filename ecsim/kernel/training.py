@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 from ecsim.core.errors import FlowError, StrategyError
-from ecsim.kernel.disciplines import WHEN_IDLE, EventEngine, Step
+from ecsim.kernel.disciplines import EventEngine
+from ecsim.kernel.jobs import WHEN_IDLE, Step
 from ecsim.kernel.ledger import Ledger
 from ecsim.kernel.meter import TRAINING, Draw, Unserved
 from ecsim.kernel.node import Engine

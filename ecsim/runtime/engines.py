@@ -15,7 +15,7 @@ from ecsim.costs.cards import Card
 from ecsim.costs.model import EngineCost
 from ecsim.kernel import Engine, World
 from ecsim.kernel.batching import Batcher, Curve, curve
-from ecsim.kernel.disciplines import Ranks
+from ecsim.kernel.jobs import Ranks
 from ecsim.kernel.sharing import SharingServer
 from ecsim.kernel.sleeping import SleepingEngine
 from ecsim.kernel.station import Station

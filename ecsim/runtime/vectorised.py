@@ -19,9 +19,10 @@ from ecsim.collab.strategy import Strategy, Way
 from ecsim.core.types import BoolArray, ModelRef, Prediction
 from ecsim.kernel import Engine, Hop, Topology, World
 from ecsim.kernel.channel import Channel
+from ecsim.kernel.lindley import Floats, Ints, by_time, grouped
 from ecsim.kernel.line import Line
 from ecsim.kernel.meter import Meter
-from ecsim.kernel.vectorised import Floats, Ints, Playback, by_time, grouped, numbered
+from ecsim.kernel.vectorised import Playback, numbered
 from ecsim.records.recorder import Recorder
 from ecsim.records.tables import STAGES, STATUSES
 from ecsim.runtime.system import System

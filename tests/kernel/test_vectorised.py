@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecsim.kernel import FifoServer, Ledger, Link, Node, Topology, Travel, Use, World
+from ecsim.kernel.lindley import by_time, fifo_ends, grouped, many_servers_ends
 from ecsim.kernel.meter import read_meters
 from ecsim.kernel.queues import standing
-from ecsim.kernel.vectorised import Playback, by_time, fifo_ends, grouped, many_servers_ends
+from ecsim.kernel.vectorised import Playback
 
 RATE = 8e3  # 1 kB takes a second
 # gaps of zero and services that fill them exactly: ties and busy periods that touch
