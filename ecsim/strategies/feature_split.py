@@ -178,11 +178,11 @@ class FeatureSplit(Strategy[FeatureSplitParams]):
     def _begin(self, job: _Job, part: int, ctx: Context) -> Flow:
         """Bring a part its share of the picture, and go on with its first segment."""
         plan, host = job.layout.plan, job.layout.hosts[part][0]
-        if not plan.scatter[part].pixels:
-            return
+        if not any(segment.outputs[part].pixels for segment in plan.segments):
+            return  # its share has rounded to nothing
         _, height, width = plan.stack.shapes[0]
         share = plan.scatter[part].pixels / (height * width)
-        if host != job.task.device:
+        if host != job.task.device and share:
             yield ctx.send(job.task.device, host, share * job.task.payload_bytes)
         yield from self._call(job, host, ctx)
         job.ready_s = max(job.ready_s, ctx.now)
@@ -201,7 +201,8 @@ class FeatureSplit(Strategy[FeatureSplitParams]):
         layout = job.layout
         host, work = layout.hosts[part][at], layout.works[part][at]
         if at and host != (before := layout.hosts[part][at - 1]):
-            yield ctx.send(before, host, layout.sizes[at - 1][part])
+            if layout.sizes[at - 1][part]:
+                yield ctx.send(before, host, layout.sizes[at - 1][part])
             yield from self._call(job, host, ctx)
         while job.arrived[at][part] < layout.awaited[at][part]:
             segment = yield job.boxes[part].get()  # a neighbour may be one segment ahead

@@ -118,6 +118,13 @@ def test_the_pure_aflkd_stack_is_that_of_the_network():
     assert pure.macs + 48 * 10 == dense_macs(net, (3, 28, 28))
 
 
+def test_a_part_without_rows_at_first_may_have_some_later():
+    chain = chain_of(nn.Conv2d(1, 1, 2), nn.Conv2d(1, 1, 3, padding=1))
+    plan = plan_split(stack_of(chain, (1, 16, 16)), Split((1, 6, 19), empty="drop"))
+    assert not plan.scatter[0].pixels and plan.segments[0].outputs[0].pixels
+    assert error(plan, chain, torch.randn(1, 1, 16, 16, dtype=torch.float64)) <= 1e-12
+
+
 def test_a_plan_with_a_missing_row_gives_no_number():
     from dataclasses import replace
 

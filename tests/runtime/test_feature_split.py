@@ -1,9 +1,12 @@
 """Feature-map splitting in the simulator: times by hand, bytes on the links, shares that follow."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 
+from ecsim.core import registry
 from ecsim.core.errors import UserError
 from ecsim.models import create
 from ecsim.models.ann.aflkd import AflkdCNN
@@ -292,17 +295,23 @@ def test_what_does_not_fit_is_said(given, says, write_scenario, tmp_path):
         run_scenario(path, out=tmp_path / "runs")
 
 
-@pytest.fixture(scope="module")
-def real(write_shared_scenario, tmp_path_factory):
-    """A real network (AFLKD's first block, untrained), whole on a board, and split over two."""
-    folder = tmp_path_factory.mktemp("weights")
-    spec = {"name": "aflkd_cnn", "blocks": 1, "fc": 32}
+def untrained(folder, name, params, spec):
+    """Give `models:` of networks whose weights are saved as they were made."""
     models = {}
     for role, n_classes in (("edge", 4), ("cloud", 10)):
-        net = create("aflkd_cnn", AflkdCNN.Params(1, 32), (1, 8, 8), [range(n_classes)], seed=1)
+        net = create(name, params, (1, 8, 8), [range(n_classes)], seed=1)
         state = {"state_dict": net.state_dict(), "head_classes": [[*range(n_classes)]]}
         torch.save(state, folder / f"{role}.pt")
         models[role] = spec | {"weights": str(folder / f"{role}.pt")}
+    return models
+
+
+@pytest.fixture(scope="module")
+def real(write_shared_scenario, tmp_path_factory):
+    """A real network (AFLKD's first block, untrained), whole on a board, and split over two."""
+    spec = {"name": "aflkd_cnn", "blocks": 1, "fc": 32}
+    folder = tmp_path_factory.mktemp("weights")
+    models = untrained(folder, "aflkd_cnn", AflkdCNN.Params(1, 32), spec)
     path = lab(
         write_shared_scenario,
         {"label": "whole", "clusters": ["pi0"], "timed_as": None},
@@ -334,3 +343,40 @@ def test_one_cluster_takes_exactly_what_the_whole_network_takes(real):
     assert tasks["whole"] == pytest.approx(ways_s + 1e-3 + macs / 25e9, rel=1e-9)
     halos = real.marks[real.marks["name"] == "halo_bytes"].set_index("strategy")["value"]
     assert halos.to_dict() == {"whole": 0.0, "split": 2 * 4 * 8 * (1 + 32 + 32), "tiles": 0.0}
+
+
+@dataclass(frozen=True)
+class Unpadded:
+    """Params of the plugin below."""
+
+
+class Shrinking(torch.nn.Module):
+    """Two convolutions whose maps are a row lower each: 8, 7, 6."""
+
+    Params = Unpadded
+
+    def __init__(self, params, in_shape):
+        super().__init__()
+        self.feature_dim = 6 * 6
+        convolutions = [torch.nn.Conv2d(1, 1, 2) for _ in range(2)]
+        self.layers = torch.nn.Sequential(*convolutions)
+
+    def forward(self, x):
+        return self.layers(x).flatten(1)
+
+
+def test_a_cluster_whose_rows_come_and_go(write_scenario, tmp_path, monkeypatch):
+    """Maps of 8, 7 and 6 rows in shares 1 : 3 : 8 leave the first cluster 1, 0 and 1."""
+    monkeypatch.setitem(registry._PLUGINS["model"], "shrinking", Shrinking)
+    path = lab(
+        write_scenario,
+        {"clusters": ["pi0", "pi1", "pi2"], "shares": [1.0, 3.0, 8.0], "timed_as": None},
+        cards=("raspberry_pi_5",) * 3,
+        models=untrained(tmp_path, "shrinking", None, {"name": "shrinking"}),
+    )
+    run = run_scenario(path, out=tmp_path / "runs")
+    assert (run.tasks["status"] == "answered").all()
+    (halo_bytes,) = run.marks[run.marks["name"] == "halo_bytes"]["value"]
+    # of 0 | 1-2 | 3-7 for rows - | 0-1 | 2-6: pi1 fetches row 0, pi2 row 2;
+    # of - | 0-1 | 2-6 for rows 0 | 1 | 2-5: pi0 fetches rows 0 and 1, pi1 row 2
+    assert halo_bytes == 4 * (8 * (1 + 1) + 7 * (2 + 1))
