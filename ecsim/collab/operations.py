@@ -87,7 +87,8 @@ class InferPart(Use):
         answers = place.answers_of(model, self.part)
         self.value, self.seconds, self.joules = answers[self.task.sample_id]
         ledger = waiter.ledger
-        if not place.is_cloud and isinstance(ledger, Account):
+        is_own = not place.is_cloud and model.key == place.model.key
+        if is_own and isinstance(ledger, Account):
             ledger.cells[ENTROPY] = self.value.normalized_entropy
         Use.start(self, waiter)
 

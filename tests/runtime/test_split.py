@@ -1,8 +1,14 @@
 """Splitting in the simulator: the plan's latency is the simulated one, and answers are real."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import ecsim
+from ecsim.cli.main import cli
+from ecsim.core import registry
 from ecsim.core.errors import ScenarioError, UserError
 from ecsim.runtime.run import run_scenario
 
@@ -125,3 +131,53 @@ def test_a_table_of_predictions_cannot_be_split(write_scenario):
     path = write_scenario("table", strategies=[{"name": "split"}])
     with pytest.raises(UserError, match="cloud model is known by its predictions alone"):
         run_scenario(path, out=path.parent / "runs")
+
+
+OWN = """
+from dataclasses import dataclass
+
+import ecsim
+from ecsim.partition.problem import PartitionPlan
+
+
+@ecsim.register("partitioner", "to_and_fro")
+class ToAndFro:
+    \"\"\"Every other layer goes to the far end.\"\"\"
+
+    @dataclass(frozen=True)
+    class Params:
+        pass
+
+    def __init__(self, params):
+        pass
+
+    def plan(self, problem):
+        return PartitionPlan(tuple(i % 2 for i in range(len(problem.graph))))
+"""
+
+
+def test_a_partitioner_from_one_file_may_send_a_pass_to_and_fro(
+    write_scenario, tmp_path, monkeypatch, quiet
+):
+    monkeypatch.setattr(registry, "_PLUGINS", {kind: {} for kind in registry.kinds()})
+    (tmp_path / "own.py").write_text(OWN)
+    path = lab(write_scenario, "vgg", TWO, {"partitioner": "to_and_fro"})
+    result = CliRunner().invoke(
+        cli,
+        ["run", str(path), "--out", str(tmp_path / "runs"), "--plugin", str(tmp_path / "own.py")],
+    )
+    assert result.exit_code == 0, result.output
+    (folder,) = (tmp_path / "runs").glob("split_vgg-*")
+    run = ecsim.load(folder)
+    marks = run.marks.groupby("name")["value"].first()
+    np.testing.assert_allclose(run.tasks["latency_s"], marks["predicted_latency_s"], rtol=1e-9)
+    whole = quiet["vgg"].tasks
+    whole = whole[whole["strategy"] == "all_here"]
+    assert run.tasks["predicted"].tolist() == whole["predicted"].tolist()
+    assert (run.tasks["down_bytes"] > 100).all()  # values came back, not only the answer
+
+
+@pytest.mark.slow
+def test_the_scenario_of_the_question_where_to_cut(tmp_path):
+    run = run_scenario(Path(__file__).parents[2] / "scenarios/split/split.yaml", out=tmp_path)
+    assert set(run.tasks["status"]) == {"answered"}

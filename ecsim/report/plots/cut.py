@@ -36,7 +36,7 @@ def draw(problem: PartitionProblem, plan: PartitionPlan, title: str) -> Figure:
     return figure
 
 
-_LANE = 6.0  # width of a column; parallel branches and names stand side by side in it
+_LANE = 5.0  # width of a column; parallel branches and names stand side by side in it
 
 
 def _places(problem: PartitionProblem) -> FloatArray:
@@ -82,7 +82,7 @@ def _graph(axes: Axes, problem: PartitionProblem, plan: PartitionPlan, place: Fl
         )  # fmt: skip
     _names(axes, problem, plan, place)
     axes.set_ylim(place[:, 1].max() + 1.0, -1.0)
-    axes.set_xlim(-0.4, place[:, 0].max() // _LANE * _LANE + _LANE - 0.6)
+    axes.set_xlim(-0.8, place[:, 0].max() // _LANE * _LANE + _LANE - 0.6)
     axes.set_axis_off()
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.0), frameon=True, framealpha=0.9)
 
@@ -122,8 +122,8 @@ def _single_cuts(axes: Axes, problem: PartitionProblem, plan: PartitionPlan) -> 
     looks = ((near, BLUE, ""), (beyond, ORANGE, "///"), ("on the way", GREEN, "..."))
     for values, (name, color, hatch) in zip(parts[[0, 1, 2]], looks, strict=True):
         axes.barh(
-            range(n), 1e3 * values, left=1e3 * left, label=name, color=color, hatch=hatch,
-            edgecolor=edge, linewidth=0.2, height=1.0,
+            range(n), 1e3 * values, left=1e3 * left, label=name, color=color,
+            hatch=hatch if n <= _FEW else "", edgecolor=edge, linewidth=0.2, height=1.0,
         )  # fmt: skip
         left += values
     best = estimate(problem, plan.node).latency_s
