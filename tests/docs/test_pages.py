@@ -16,7 +16,9 @@ from ecsim.scenario.claims import Claim, Suite
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 EXECUTED = [page for page in PAGES if page.parent.name in ("tutorial", "how-to")]
-LONG = ("filters", "learn-offloading", "plot", "split", "updates", "watch-a-run")
+LONG = (
+    "early-exit", "filters", "learn-offloading", "plot", "split", "updates", "watch-a-run",
+)  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
 

@@ -76,3 +76,36 @@ def replications(sweep):
 def run(replications):
     """Give one run of two strategies, traced and read every second."""
     return replications.runs[0]
+
+
+@pytest.fixture(scope="session")
+def exit_sweep(write_shared_scenario):
+    """Give a sweep of the threshold of a network with three exits, in two worlds."""
+    import torch
+
+    from ecsim.models import create
+
+    net = create("multi_exit_vgg", None, (1, 8, 8), [range(10)], seed=1)
+    for exit, sureness in enumerate((15, 150)):  # untrained, but sure to different degrees
+        net.heads_of(exit)[0].weight.data *= sureness
+    model = {"name": "multi_exit_vgg", "weights": "exits.pt"}
+    path = write_shared_scenario(
+        "exits",
+        stream={
+            "schedule": {"kind": "stationary"},
+            "phase": "10 s",
+            "arrivals": {"kind": "poisson", "rate": "4 /s"},
+            "payload": "60 kB",
+        },
+        models={"edge": model, "cloud": model},
+        strategies=[
+            {"name": "early_exit", "at": ["edge", "edge", "cloud"]},
+            {"name": "cloud_only"},
+        ],
+    )
+    torch.save(net.state_dict(), path.with_name("exits.pt"))
+    keys = {"strategies.early_exit.threshold": [0, 0.3, 0.6, 1.01]}
+    plan = path.with_name("exit_sweep.yaml")
+    axes = [{"keys": keys}, {"keys": {SEED: [1, 2]}}]
+    plan.write_text(yaml.safe_dump({"scenario": path.name, "sweep": {"axes": axes}}))
+    return ecsim.sweep(plan, out=path.parent / "results")

@@ -28,10 +28,12 @@ LINK, THRESHOLD = "topology.links.0.uplink", "strategies.ecc_snn.threshold"
 
 
 @pytest.fixture
-def of(run, sweep, split_sweep):
+def of(run, sweep, split_sweep, exit_sweep):
     """Give a function that gives a result that a kind can show."""
 
     def find(kind):
+        if kind == "exits":
+            return exit_sweep
         if kind in OF_SPLITS:
             return split_sweep
         return sweep if kind in OF_SWEEPS else run
@@ -306,3 +308,25 @@ def test_routing_begins_at_the_edge_and_ends_at_the_cloud(run):
         inner = (of["cur"] >= 0.05 - 1e-9) & (of["cur"] <= 0.95 + 1e-9)
         area = np.trapezoid(above[inner], of["cur"][inner]) / 0.9
         assert area == pytest.approx(gain, abs=5e-5)  # bins of nearly equal size
+
+
+def test_exits_are_drawn_from_the_shares_and_means_of_the_cells(exit_sweep):
+    frame = drawn("exits", [exit_sweep], width_in=DOUBLE_IN).frame
+    key = "strategies.early_exit.threshold"
+    of_arm = frame[frame["strategy"] == "early_exit"].set_index(key)
+    assert of_arm.index.tolist() == [0, 0.3, 0.6, 1.01]
+    shares = of_arm[["exit 0", "exit 1", "exit 2"]]
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(np.ones(4))
+    assert shares["exit 2"][0] == 1.0 and shares["exit 0"][1.01] == 1.0
+    assert shares["exit 0"].is_monotonic_increasing
+    cells = [exit_sweep.runs[c] for c, at in exit_sweep.planned.items() if at[key] == 0.6]
+    mean = np.mean([(run.tasks["exit"] == 0)[run.tasks["strategy"] == "early_exit"].mean()
+                    for run in cells])  # fmt: skip
+    assert shares["exit 0"][0.6] == pytest.approx(mean)
+
+
+def test_exits_need_one_key_and_a_strategy_that_has_some(sweep, run):
+    with pytest.raises(UserError, match="one swept key at most"):
+        drawn("exits", [sweep])
+    with pytest.raises(UserError, match="answers at several exits"):
+        drawn("exits", [run])

@@ -18,6 +18,7 @@ KINDS = {
     "heatmap": "a metric over two swept keys",
     "layer-times": "what each layer takes, of strategies with layer_times: true",
     "break-even": "the same over a link's swept rate, split against whole, and where they meet",
+    "exits": "accuracy against latency and energy over a threshold, and the share of each exit",
     "parallel": "swept keys and metrics on parallel axes, one line per cell",
 }
 """Kind -> what it shows; its module has the same name, with underscores."""
