@@ -35,12 +35,14 @@ def per_exit(tasks: TaskColumns, rows: Rows = slice(None)) -> list[dict[str, Any
         for name, column in ((name, tasks[name][rows]) for name in _MEANS.values())
     }
     n_answered = int(is_answered.sum())
-    return [
+    found = [
         {"exit": key // len(tiers), "tier": tiers[key % len(tiers)], "n": int(which.sum())}
         | {"share": int(which.sum()) / n_answered}
         | {path: means[name][key] for path, name in _MEANS.items()}
         for key, which in of.items()
     ]
+    # texts are numbered as they come, which depends on how the tasks were simulated
+    return sorted(found, key=lambda row: (row["exit"], row["tier"]))
 
 
 def has_early(of: Mapping[str, Any]) -> bool:
