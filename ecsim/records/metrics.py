@@ -22,6 +22,7 @@ from ecsim.records.columns import FrameColumns, StoredColumns
 from ecsim.records.continual import incremental
 from ecsim.records.detection import detection
 from ecsim.records.exits import per_exit
+from ecsim.records.recovery import recovery
 from ecsim.records.tables import LABEL_UPLOAD, STAGES, STATUSES
 from ecsim.records.task_metrics import (
     PERCENTILES,
@@ -77,6 +78,7 @@ _OF_TASKS: dict[str, tuple[str, str]] = {
     },
     "bytes_per_task.up": ("B", "mean bytes towards the cloud per task"),
     "bytes_per_task.down": ("B", "mean bytes towards the device per task"),
+    "accuracy_in_time": ("", "share of tasks answered with their true class by their deadline"),
     "deadline_miss_ratio": ("", "share of missed deadlines among tasks that have one"),
     "first_exit_share": ("", "share of answered tasks that left at the first exit of a model"),
     "exit_mean": ("", "mean number of the exit that answered, from 0"),
@@ -127,6 +129,13 @@ _OF_RUN: dict[str, tuple[str, str]] = {
     "fairness.accuracy_worst": ("", "stream accuracy of the worst device"),
     "fairness.latency_jain": ("", "Jain's index of the inverse of the devices' mean latencies"),
     "fairness.latency_worst_s": ("s", "mean latency of the slowest device, answered tasks"),
+    "recovery.s": (
+        "s",
+        "time from the first change of phase until p95 latency is back; if never, until the end",
+    ),
+    "recovery.never": ("", "1 when that was not within the run"),
+    "recovery.above_s": ("s", "time after the change in which p95 latency was above"),
+    "recovery.peak_s": ("s", "largest p95 latency after the change"),
     "drift.delay_s": ("s", "mean time from a change to its detection, of changes found"),
     "drift.found": ("", "changes (begins of phases, per device) that `drift_detected` found"),
     "drift.missed": ("", "changes that it had not found when the next came, or at the end"),
@@ -213,6 +222,10 @@ def summarise(
             **of_versions(probed, _OF_VERSIONS),
             "incremental": learned,
             "fairness": fairness_of(mine, rows[None]),
+            "recovery": recovery(
+                *(mine[name][rows[None]] for name in ("t_arrive_s", "phase", "latency_s")),
+                warmup_s, horizon_s,
+            ),
             "drift": detection(_of(marks, label)),
             **_label_uploads(marks, label, warmup_s, horizon_s),
             "phases": [

@@ -119,6 +119,7 @@ def of_tasks(
             | {"update": more_j if n else None},
             "energy_share": _shares({stage: sums[phase] for stage, sums in sums_j.items()}),
             "bytes_per_task": {way: means[phase] for way, means in sent.items()},
+            "accuracy_in_time": _mean((correct & (met == 1.0))[~np.isnan(met)]),
             "deadline_miss_ratio": _mean(met[~np.isnan(met)] == 0.0),
             "first_exit_share": _mean(left_at == 0),
             "exit_mean": _mean(left_at),

@@ -251,10 +251,9 @@ class Arm:
             ledger = Account() if self._tracing is None else self._tracing.account()
             self._ledgers.append(ledger)
             self._world.spawn(generator, ledger, _end_of_background)
-        for phase in self._system.schedule.update_phases:
-            end_s = float(self._system.phase_ends[phase])
+        for end_s, devices in self._ends_of_phases().items():
             if end_s < self._system.horizon_s:
-                self._world.spawn(self._end_of_phase(end_s))
+                self._world.spawn(self._end_of_phase(end_s, devices))
         for t_s, model in self._system.later_clouds:
             self._world.spawn(self._renew_cloud(t_s, model))
         self._start_triggers()
@@ -276,7 +275,7 @@ class Arm:
                 self._on_done = self._answered_and_watched
                 fire = context.condition("drift_detected", device).fire
                 self._drifts[device] = DriftWatch(
-                    policy.drift_test(), self._system.phase_ends[:-1].tolist(), fire,
+                    policy.drift_test(), self._system.phase_ends(device)[:-1].tolist(), fire,
                     context.record,
                 )  # fmt: skip
 
@@ -287,9 +286,18 @@ class Arm:
         else:
             self._world.run_until(self._system.horizon_s + drain_s)
 
-    def _end_of_phase(self, end_s: float) -> Generator[After, None, None]:
+    def _ends_of_phases(self) -> dict[float, list[str]]:
+        """Give the devices of which a phase ends that an update may follow, by that time."""
+        found: dict[float, list[str]] = {}
+        ends = {device: self._system.phase_ends(device) for device in self._system.devices}
+        for phase in self._system.schedule.update_phases:
+            for device, ends_s in ends.items():
+                found.setdefault(float(ends_s[phase]), []).append(device)
+        return found
+
+    def _end_of_phase(self, end_s: float, devices: list[str]) -> Generator[After, None, None]:
         yield After(end_s)  # from 0: sums of phases would drift from the stream's own borders
-        for device in self._system.devices:
+        for device in devices:
             self._context.condition("end_of_phase", device).fire()
 
     def _renew_cloud(self, t_s: float, model: ModelRef) -> Generator[After, None, None]:
@@ -441,7 +449,7 @@ class Arm:
                 version=model.version,
                 parent_key=deployment.parent_key,
                 key=model.key,
-                phase=self._phase_at(deployment.t_start_s),
+                phase=self._phase_at(deployment.device, deployment.t_start_s),
                 n_samples=deployment.n_samples,
                 n_classes=len(model.classes),
                 new_classes=" ".join(map(str, deployment.new_classes)),
@@ -477,7 +485,7 @@ class Arm:
             device=device,
             version=deployment.model.version,
             key=deployment.model.key,
-            phase=self._phase_at(deployment.t_deploy_s),
+            phase=self._phase_at(deployment.device, deployment.t_deploy_s),
             t_s=deployment.t_deploy_s,
             n=scores.n,
             accuracy=scores.accuracy,
@@ -494,8 +502,9 @@ class Arm:
                 values = {name: getattr(row, name) for name in row.__slots__}
                 self._recorder.add(table, strategy=self._label, key=model.key, **values)
 
-    def _phase_at(self, t_s: float) -> int:
-        phase = int(np.searchsorted(self._system.phase_ends, t_s, side="right"))
+    def _phase_at(self, device: str, t_s: float) -> int:
+        ends_s = self._system.phase_ends(device)
+        phase = int(np.searchsorted(ends_s, t_s, side="right"))
         return min(phase, self._system.schedule.n_phases - 1)
 
 

@@ -78,7 +78,8 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         corruptions=corruptions,
     )
     system.check_run(loaded)
-    system = replace(system, later_clouds=models.later_clouds(system.horizon_s))
+    first_s = min(system.delays_s.values())
+    system = replace(system, later_clouds=models.later_clouds(first_s, system.horizon_s))
     _check_tasks_and_engines(loaded, system)
     return system
 

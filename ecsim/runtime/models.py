@@ -91,12 +91,15 @@ class Models:
             return self._weights("cloud", spec, classes), self._oracle
         return self._trained_cloud(spec, classes, 0), self._oracle
 
-    def later_clouds(self, horizon_s: float) -> tuple[tuple[float, ModelRef], ...]:
+    def later_clouds(
+        self, first_delay_s: float, horizon_s: float
+    ) -> tuple[tuple[float, ModelRef], ...]:
         """Give the versions that the cloud gets during the run, and when.
 
-        For ``knowledge: delayed``: `label_delay` after a class's first phase has begun, labels
-        have come and a version that knows it takes over. It is trained elsewhere, with no work of
-        the simulated system (docs/decisions/0031-late-labels.md).
+        For ``knowledge: delayed``: `label_delay` after a class's first phase has begun on the first
+        device, whose phases come later than the schedule's by `first_delay_s`, labels have come and
+        a version that knows it takes over. It is trained elsewhere, with no work of the simulated
+        system (docs/decisions/0031-late-labels.md).
         """
         entry, spec = self._scenario.learning.cloud, self._scenario.models.cloud
         if entry.knowledge != "delayed" or entry.label_delay is None:
@@ -106,7 +109,8 @@ class Models:
         found: list[tuple[float, ModelRef]] = []
         for phase, classes in appearances(self._schedule):
             known |= {*classes}
-            t_s = phase * self._scenario.stream.phase + entry.label_delay
+            begin_s = phase * self._scenario.stream.phase + first_delay_s if phase else 0.0
+            t_s = begin_s + entry.label_delay
             if t_s < horizon_s:
                 found.append((t_s, self._trained_cloud(spec, tuple(known), len(found) + 1)))
         return tuple(found)

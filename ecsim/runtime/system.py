@@ -35,6 +35,7 @@ from ecsim.streams.dealing import Dealer, Local
 from ecsim.streams.pools import Pools
 from ecsim.streams.schedule import Schedule
 from ecsim.streams.skew import Skew
+from ecsim.streams.synchrony import delays
 from ecsim.streams.tasks import (
     dealers,
     device_columns,
@@ -147,9 +148,14 @@ class System:
         return math.nextafter(found, math.inf)
 
     @cached_property
-    def phase_ends(self) -> npt.NDArray[np.float64]:
-        """Time at which each phase ends."""
-        return phase_ends(self.schedule, self.scenario.stream.phase)
+    def delays_s(self) -> dict[str, float]:
+        """By how much each device's phases begin later, by ``stream.synchrony``."""
+        stream, seed = self.scenario.stream, self.scenario.seeds.data
+        return delays(self.devices, stream.synchrony, stream.phase, seed)
+
+    def phase_ends(self, device: str) -> npt.NDArray[np.float64]:
+        """Give the time at which each phase of a device ends."""
+        return phase_ends(self.schedule, self.scenario.stream.phase, self.delays_s[device])
 
     @property
     def payload_bytes(self) -> float:
@@ -216,6 +222,7 @@ class System:
             world_seed=self.scenario.seeds.world,
             horizon_s=self.horizon_s,
             corruptions=self.corruptions,
+            delays_s=self.delays_s,
         )
 
     def _dealers(self) -> dict[str, Dealer]:

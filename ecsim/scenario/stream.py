@@ -154,6 +154,11 @@ class Stream(Section):
     corruptions: tuple[Corruption, ...] | None = Field(
         default=None, strict=False, description="when devices see their samples corrupted"
     )
+    synchrony: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=1.0,
+        description="how much devices go from phase to phase together: 1 at once; below, each by a "
+        "drawn delay of up to 1 - synchrony phases",
+    )
     deadline: Annotated[Seconds, Positive] | None = Field(
         default=None, description="time a task may take"
     )

@@ -172,6 +172,7 @@ def device_columns(
     world_seed: int,
     horizon_s: float | None = None,
     corruptions: Corruptions | None = None,
+    delays_s: Mapping[str, float] | None = None,
 ) -> list[Iterator[DeviceColumns]]:
     """Give the tasks of each device as blocks of columns, for `blocks.merge` or `blocks.whole`.
 
@@ -179,29 +180,35 @@ def device_columns(
     ----------
     dealt : who deals to each device, in the order of devices.
     corruptions : which variant of a sample a device sees when; its id is given instead.
+    delays_s : by how much each device's phases begin later, see `streams.synchrony`.
     """
     horizon_s = schedule.n_phases * phase_s if horizon_s is None else horizon_s
     world = Streams(world_seed)
     found = []
     for seat, (device, dealer) in enumerate(dealt.items()):
         times = _blocks(seat, device, arrivals, world, horizon_s)
-        columns = _device_blocks(dealer, times, schedule, phase_s)
+        delay_s = delays_s[device] if delays_s else 0.0
+        columns = _device_blocks(dealer, times, schedule, phase_s, delay_s)
         if corruptions is not None:
             columns = _corrupted(device, columns, corruptions)
         found.append(columns)
     return found
 
 
-def phase_ends(schedule: Schedule, phase_s: float) -> npt.NDArray[np.float64]:
+def phase_ends(schedule: Schedule, phase_s: float, delay_s: float = 0.0) -> npt.NDArray[np.float64]:
     """Give the time at which each phase ends, in s."""
-    return np.arange(1, schedule.n_phases + 1, dtype=np.float64) * phase_s
+    return np.arange(1, schedule.n_phases + 1, dtype=np.float64) * phase_s + delay_s
 
 
 def _device_blocks(
-    dealer: Dealer, blocks: Iterator[npt.NDArray[np.float64]], schedule: Schedule, phase_s: float
+    dealer: Dealer,
+    blocks: Iterator[npt.NDArray[np.float64]],
+    schedule: Schedule,
+    phase_s: float,
+    delay_s: float,
 ) -> Iterator[DeviceColumns]:
     """Give (times, phases, sample ids, visits) of one device, block by block."""
-    ends = phase_ends(schedule, phase_s)[:-1]  # of all phases but the last
+    ends = phase_ends(schedule, phase_s, delay_s)[:-1]  # of all phases but the last
     for times in blocks:
         phases = np.searchsorted(ends, times, side="right")
         # times ascend, so that each phase is one stretch of the block
@@ -209,7 +216,7 @@ def _device_blocks(
         drawn, seen = [], []
         for stretch in np.split(times, borders):
             phase = int(np.searchsorted(ends, stretch[0], side="right"))
-            share = np.clip(stretch / phase_s - phase, 0, 1)
+            share = np.clip((stretch - delay_s) / phase_s - phase, 0, 1)
             samples, visits = dealer.deal(phase, share)
             drawn.append(samples)
             seen.append(visits)

@@ -140,6 +140,27 @@ def test_updates_in_the_cloud_move_the_buffer_and_the_weights(simulate):
     assert set(trained.loc[trained["marginal_j"] > 0, "tier"]) == {"cloud"}
 
 
+def test_devices_out_of_step_update_at_the_ends_of_their_own_phases(simulate):
+    run = simulate(
+        learning=learning(epochs=1),
+        stream={
+            "schedule": {"kind": "class_incremental", "base_classes": 4, "increment": 3},
+            "phase": "10 s",
+            "arrivals": {"kind": "poisson", "rate": "4 /s"},
+            "synchrony": 0.3,
+        },
+    )
+    starts = run.updates.set_index("device")["t_start_s"]
+    delays_s = starts.groupby(level=0, observed=True).min() - 10.0
+    assert delays_s.nunique() == 2 and delays_s.between(0.0, 7.0).all()
+    for device, delay_s in delays_s.items():
+        assert starts[device].tolist() == pytest.approx([10.0 + delay_s, 20.0 + delay_s])
+        tasks = run.tasks[run.tasks["device"] == device]
+        begins = tasks.groupby("phase")["t_arrive_s"].min()
+        assert (begins[1:] >= 10.0 * begins.index[1:] + delay_s).all()
+        assert run.updates.set_index("device").loc[device, "phase"].tolist() == [1, 2]
+
+
 def test_every_so_often(simulate):
     run = simulate(learning=learning(when="periodic", every="7 s", epochs=1))
     assert len(run.updates) >= 3
