@@ -224,7 +224,8 @@ def summarise(
             "fairness": fairness_of(mine, rows[None]),
             "recovery": recovery(
                 *(mine[name][rows[None]] for name in ("t_arrive_s", "phase", "latency_s")),
-                warmup_s, horizon_s,
+                warmup_s,
+                horizon_s,
             ),
             "drift": detection(_of(marks, label)),
             **_label_uploads(marks, label, warmup_s, horizon_s),

@@ -37,9 +37,9 @@ def recovery(
     Returns
     -------
     ``s``: from the change to recovery, 0 where nothing was above; without one, the time to the
-    horizon, which it exceeds. ``never``: whether there was none. ``above_s``: time in bins that were
-    above. ``peak_s``: largest figure after the change, None for a task without an answer. All None
-    without a change, or with tasks too few for a figure in every bin before.
+    horizon, which it exceeds. ``never``: whether there was none. ``above_s``: time in bins that
+    were above. ``peak_s``: largest figure after the change, None for a task without an answer.
+    All None without a change, or with tasks too few for a figure in every bin before.
     """
     nothing: dict[str, float | bool | None] = dict.fromkeys(("s", "never", "above_s", "peak_s"))
     is_after = np.asarray(phase) > 0

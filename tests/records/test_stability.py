@@ -102,3 +102,11 @@ def test_a_job_that_has_just_come_is_no_growth():
     joined_s[[3, 17, 31, 49]] = 0.003  # four jobs in all, the last under way at the end
     backlog_s[-1] = 0.0029
     assert unstable_because(joined_s, backlog_s, 1.0) == ""
+
+
+def test_a_job_in_service_at_the_end_of_an_idle_queue_is_no_backlog():
+    """Load 0.001 in jobs of 0.5 ms, one of them at the horizon: of 500 devices one looks so."""
+    joined_s = np.random.default_rng(2).poisson(2.4, 50) * 0.0005
+    backlog_s = np.zeros(50)
+    backlog_s[-1] = 0.00047
+    assert unstable_because(joined_s, backlog_s, 1.2) == ""
