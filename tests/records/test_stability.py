@@ -110,3 +110,4 @@ def test_a_job_in_service_at_the_end_of_an_idle_queue_is_no_backlog():
     backlog_s = np.zeros(50)
     backlog_s[-1] = 0.00047
     assert unstable_because(joined_s, backlog_s, 1.2) == ""
+    assert unstable_because(np.zeros(50), backlog_s, 1.2) == ""  # it joined before
