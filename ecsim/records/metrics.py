@@ -223,7 +223,9 @@ def summarise(
             "incremental": learned,
             "fairness": fairness_of(mine, rows[None]),
             "recovery": recovery(
-                *(mine[name][rows[None]] for name in ("t_arrive_s", "phase", "latency_s")),
+                mine["t_arrive_s"][rows[None]],
+                mine["phase"][rows[None]],
+                mine["latency_s"][rows[None]],
                 warmup_s,
                 horizon_s,
             ),

@@ -60,7 +60,7 @@ def unstable_because(joined_s: FloatArray, backlog_s: FloatArray, slice_s: float
     n = len(joined_s)
     load = offered_load(joined_s, slice_s)
     end_s = float(backlog_s[-1])
-    if load <= 1.0 and (end_s <= 0.0 or load <= 0.0):
+    if load <= 1.0 and end_s <= 0.0:
         return ""  # most queues
     loads = joined_s / slice_s
     if load > 1.0 + ERRORS * float(loads.std(ddof=1)) / sqrt(n) + 1e-9:

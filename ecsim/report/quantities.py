@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,11 @@ _NAMES = {
     "n_answered": "answered tasks",
     "stable": "stable queues (1: all)",
     "deadline_miss_ratio": "missed deadlines",
+    "accuracy_in_time": "right answers in time",
+    "recovery.s": "time to recovery",
+    "recovery.above_s": "time above the level before",
+    "recovery.peak_s": "peak of p95 latency",
+    "recovery.never": "runs without recovery",
 }
 _UNITS = ("s", "j", "bytes")
 
@@ -135,4 +141,4 @@ def _in_words(metric: str) -> str:
         " ".join(word for word in part.split("_") if word not in _UNITS or part in _UNITS)
         for part in metric.split(".")
     ]
-    return " ".join(parts).replace("cur", "CUR")
+    return re.sub(r"\bcur\b", "CUR", " ".join(parts))
