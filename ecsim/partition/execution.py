@@ -22,7 +22,7 @@ from ecsim.partition.codecs import Codec, codec_named, coded
 from ecsim.partition.cuts import transfers
 from ecsim.partition.graph import INPUT, LayerGraph
 from ecsim.partition.layout import Layout, lay_out
-from ecsim.partition.tracing import call
+from ecsim.partition.tracing import call, plain_attention
 
 Counts = FloatArray  # (4, N): MACs, SOPs, neuron updates, bytes moved
 _MACS, _SOPS, _UPDATES, _BYTES = range(4)
@@ -172,7 +172,7 @@ class Tally:
 def tallied(layout: Layout, tally: Tally) -> Iterator[None]:
     """Let a tally count what is run, without gradient; exported calls have no modules to see."""
     if layout.is_exported:
-        with torch.no_grad():
+        with torch.no_grad(), plain_attention():
             yield
     else:
         with observed(layout.module, tally.on_layer, tally.on_neurons):

@@ -20,7 +20,7 @@ from ecsim.partition.graph import INPUT, LayerGraph, Vertex
 from ecsim.partition.layout import Axis, Layout, kind_of
 from ecsim.partition.spatial.execution import windows_of
 from ecsim.partition.spatial.windows import Window
-from ecsim.partition.tracing import tensors
+from ecsim.partition.tracing import plain_attention, tensors
 
 _POINTWISE = (
     nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh,
@@ -92,7 +92,7 @@ def with_codec(net: CutNet, x: Tensor | FloatArray, graph: LayerGraph, codec: st
     layout, made = net.layout(len(x)), codec_named(codec)
     values: dict[str, Any] = {}
     vertices = []
-    with torch.no_grad():
+    with torch.no_grad(), plain_attention():
         for vertex in graph.vertices:
             values[vertex.name] = run_layer(layout, vertex.name, values, x)
             size = vertex.out_bytes
@@ -117,11 +117,15 @@ def _operations(net: CutNet, x: Tensor) -> dict[str, tuple[Operation, ...]]:
             counts[operation] = counts.get(operation, 0) + 1
             return output
 
-        with torch.no_grad(), observe_calls(note):
+        with torch.no_grad(), plain_attention(), observe_calls(note):
             values[name] = run_layer(layout, name, values, x[:1])
-        found[name] = tuple(
-            Operation(o.kind, o.signature, n, o.macs, o.read, o.written, o.weights)
-            for o, n in counts.items()
+        found[name] = (
+            ()
+            if name == INPUT
+            else tuple(
+                Operation(o.kind, o.signature, n, o.macs, o.read, o.written, o.weights)
+                for o, n in counts.items()
+            )
         )
     return found
 

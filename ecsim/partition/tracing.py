@@ -44,7 +44,7 @@ def trace(net: nn.Module, in_shape: Sequence[int], n: int) -> fx.GraphModule:
         with module and line, when the pass cannot be traced.
     """
     net.eval()
-    with torch.no_grad(), _plain_attention():
+    with torch.no_grad(), plain_attention():
         tracer = _Tracer(net, in_shape, n)
         try:
             graph = tracer.trace(net)
@@ -215,7 +215,7 @@ def _line(error: BaseException) -> str:
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
+def plain_attention() -> Iterator[None]:
     """Switch off attention's fused path, which would hide what it does."""
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

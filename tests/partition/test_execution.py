@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from ecsim.core import registry
 from ecsim.core.types import Cut
 from ecsim.models import create, list_models
+from ecsim.models.calls import operations_of
 from ecsim.models.snn.empf import EMPF
 from ecsim.models.work import predict
 from ecsim.partition.codecs import Int8
@@ -217,3 +219,40 @@ def test_peak_memory_and_weights_by_hand():
     assert (conv.work.macs, linear.work.macs) == (72 * 9, 72 * 3)
     assert graph.is_chain
     assert math.prod(conv.out_shape) * 4 == conv.out_bytes
+
+
+def counted(rows):
+    found = {}
+    for row in rows:
+        if row.kind != "view":  # parts arrange values for themselves
+            found[row.signature] = found.get(row.signature, 0) + row.calls
+    return found
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit", "spiking_vgg", "multi_exit_vgg"])
+def test_layers_list_the_operations_of_the_whole_pass(name):
+    net = made(name)
+    graph = layer_graph(CutNet(net, SHAPE), SAMPLES, with_operations=True)
+    rows = [row for v in graph.needed() for row in graph[v].work.operations.rows]
+    assert counted(rows) == counted(operations_of(net, SHAPE).rows)
+
+
+LARGE = [
+    ("resnet", "resnet18", (3, 80, 80)), ("mobilenet", "v2", (3, 96, 96)),
+    ("inception", "googlenet", (3, 96, 96)), ("vit", "tiny", (3, 96, 96)),
+    ("spiking_vgg", "vgg9", (3, 16, 16)),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "size", "shape"), LARGE)
+def test_large_networks_are_their_parts_to_the_bit(name, size, shape):
+    params = registry.resolve("model", name).Params(size)
+    net = create(name, params, shape, [range(10)]).eval()
+    x = np.random.default_rng(2).normal(size=(2, *shape)).astype(np.float32)
+    cut_net = CutNet(net, shape, dtype=torch.float32)
+    graph = layer_graph(cut_net, x)
+    whole = predict(net, x, dtype=torch.float32).logits
+    for placement in placements(graph, 7):
+        runs = cut_net.run(x, cut_of(graph, placement), graph)
+        np.testing.assert_array_equal(next(r.answers[0] for r in runs if r.answers), whole)

@@ -181,3 +181,34 @@ def test_a_partitioner_from_one_file_may_send_a_pass_to_and_fro(
 def test_the_scenario_of_the_question_where_to_cut(tmp_path):
     run = run_scenario(Path(__file__).parents[2] / "scenarios/split/split.yaml", out=tmp_path)
     assert set(run.tasks["status"]) == {"answered"}
+
+
+def test_a_node_needs_memory_for_its_own_layers_alone(write_scenario):
+    nodes = {"cam": {"tier": "edge", "card": "raspberry_pi_5", "memory": "400 kB"}}
+    topology = TWO | {"nodes": TWO["nodes"] | nodes}
+    places = {"all_here": ["cat"], "first": ["input"], "part": ["backbone.stages.2.2"]}
+    entries = [{"label": label, "after": after} for label, after in places.items()]
+    entries.append({"label": "planned"})
+    path = lab(write_scenario, "vgg", topology, *entries)
+    run = run_scenario(path, out=path.parent / "runs")
+    status = run.tasks.groupby("strategy")["status"].agg(set)
+    assert status["all_here"] == {"dropped"}  # 0.9 MB of weights
+    assert status["part"] == status["first"] == status["planned"] == {"answered"}
+
+
+def test_a_spiking_networks_plan_is_right_on_average(write_scenario):
+    path = lab(
+        write_scenario, "spiking_vgg", TWO,
+        {"label": "bits", "after": ["max_pool2d"]},
+        {"label": "zipped", "after": ["max_pool2d"], "codec": "zlib"},
+    )  # fmt: skip
+    run = run_scenario(path, out=path.parent / "runs")
+    for label in ("bits", "zipped"):
+        tasks = run.tasks[run.tasks["strategy"] == label]
+        marks = run.marks[run.marks["strategy"] == label].groupby("name")["value"].first()
+        # synaptic operations, and zipped bytes, differ from sample to sample
+        assert tasks["latency_s"].nunique() > 1
+        mean = tasks["latency_s"].mean()
+        assert mean == pytest.approx(marks["predicted_latency_s"], rel=0.02)
+    bits = run.tasks[run.tasks["strategy"] == "bits"]["up_bytes"]
+    assert (bits == 4 * 32 * 4 * 4 / 8).all()
