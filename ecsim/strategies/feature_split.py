@@ -257,7 +257,7 @@ class FeatureSplit(Strategy[FeatureSplitParams]):
             before = job.ready_s
             for segment, ended_s in zip(plan.segments, job.ended, strict=True):
                 layer = plan.stack.layers[segment.start]
-                name = f"layer {segment.start:02d} {layer.kind} {layer.name}"
+                name = f"layer {segment.start:03d} {layer.kind} {layer.name}"
                 ctx.record(name, ended_s - before)
                 before = ended_s
         again = self.params.replan

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ecsim.core.errors import UserError
 from ecsim.report.material import gather
 from ecsim.report.plots.break_even import fit, rate_at
 from ecsim.report.plots.drawing import Options, draw
@@ -79,3 +80,10 @@ def test_the_fit_finds_the_constants_of_an_idle_link():
     assert residual < 1e-12
     assert rate_at(1.0, a, b) == pytest.approx(4e6)
     assert rate_at(0.4, a, b) == np.inf
+
+
+def test_one_rate_is_too_few(split_sweep):
+    key = "topology.links.2.uplink"
+    only = gather([split_sweep]).only((), {key: "20 Mbit/s"})
+    with pytest.raises(UserError, match="at least two values"):
+        draw("break-even", only, Options(keys=(key,)))

@@ -127,6 +127,8 @@ def _frame(material: Material, key: str, others: tuple[str, ...]) -> pd.DataFram
     frame = frame.reset_index().sort_values(["panel", "strategy", "rate"], kind="stable")
     found = []
     for _, mine in frame.groupby(["panel", "strategy"], sort=False):
+        if len(mine) < 2:
+            raise UserError(f"break-even: expected at least two values of {key}, got one")
         a, b, residual = fit(mine["rate"], mine["conv_ratio"])
         found.append(
             mine.assign(
