@@ -19,7 +19,7 @@ import numpy as np
 from ecsim.core.errors import UserError
 from ecsim.experiment.worlds import Group, gather, is_same_world, latency_differences
 from ecsim.records import shown
-from ecsim.records.metrics import MAIN_METRICS, MEANINGS, METRICS, metric
+from ecsim.records.metrics import MAIN_METRICS, METRICS, is_energy, metric
 from ecsim.records.opening import Result
 from ecsim.records.store import ROOT, Run
 from ecsim.scenario.messages import not_one_of
@@ -129,7 +129,7 @@ def compare(
             notes.append(f"{_named(a, groups)} and {_named(b, groups)} are not paired: {reason}")
         boundaries = [_only(arm).manifest["boundary"] for arm in (a, b)]
         for path in metrics or MAIN_METRICS:
-            if MEANINGS[path][0] == "J" and boundaries[0] != boundaries[1]:
+            if is_energy(path) and boundaries[0] != boundaries[1]:
                 mixed = f"energies of two boundaries, {' and '.join(boundaries)}, are not compared"
                 if metrics:
                     raise UserError(f"--metrics: {path}: {mixed}")

@@ -25,7 +25,7 @@ from ecsim.experiment.pareto import write_trials
 from ecsim.experiment.plan import Study, folder_name
 from ecsim.experiment.progress import SweepProgress
 from ecsim.experiment.sweep import Folder
-from ecsim.records.metrics import METRICS, metric
+from ecsim.records.metrics import METRICS, is_energy, metric
 from ecsim.records.store import ROOT, Run
 from ecsim.records.sweeps import Sweep, read_sweep
 from ecsim.scenario import assertion
@@ -115,11 +115,13 @@ def _check(study: Study, wanted: Search, objectives: list[Objective]) -> Cell:
     }
     first, loaded = study.cell(wanted, lowest)
     problems: dict[Any, None] = {}
+    boundaries = {loaded.scenario.energy.boundary: None}
     for key, of in wanted.keys.items():
         for value in _choices(of):
             placed = study.placed(value, ("search", "keys", key))
             try:
-                study.cell(wanted, {**lowest, key: placed})
+                _, other = study.cell(wanted, {**lowest, key: placed})
+                boundaries[other.scenario.energy.boundary] = None
             except ScenarioError as error:
                 problems |= dict.fromkeys(error.problems)
     labels = [entry.label for entry in loaded.scenario.strategies]
@@ -135,6 +137,9 @@ def _check(study: Study, wanted: Search, objectives: list[Objective]) -> Cell:
             problems[study.problem(place, message)] = None
         if path not in METRICS:
             problems[study.problem(place, not_one_of(path, METRICS, "metric"))] = None
+        elif is_energy(path) and len(boundaries) > 1:
+            message = f"expected one energy boundary in all trials, got {' and '.join(boundaries)}"
+            problems[study.problem(place, message)] = None
     if problems:
         raise ScenarioError(list(problems))
     return first

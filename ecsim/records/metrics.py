@@ -277,6 +277,15 @@ def in_phase(phase: Mapping[str, Any], path: str) -> float:
     return math.nan if value is None else float(value)
 
 
+def is_energy(path: str) -> bool:
+    """Whether a metric means nothing without its energy boundary, and is never mixed with another.
+
+    >>> is_energy("energy_share.cloud"), is_energy("latency_s.mean")
+    (True, False)
+    """
+    return MEANINGS[path][0] == "J" or path.startswith("energy_share")
+
+
 def to_json(summary: Summary) -> str:
     """Write a summary as strict JSON: what does not exist is null, nothing is rounded."""
     return json.dumps(summary, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecsim.core.errors import UserError
-from ecsim.records.metrics import MEANINGS
+from ecsim.records.metrics import MEANINGS, is_energy
 from ecsim.records.shown import is_share, unit_of
 from ecsim.report.numbers import NONE, number, percent, prefix, with_unit
 from ecsim.scenario.messages import did_you_mean
@@ -93,8 +93,8 @@ class Quantity:
 
     @property
     def is_energy(self) -> bool:
-        """Whether it means nothing without its energy boundary, and is never mixed with another."""
-        return self.unit == "J" or self.path.startswith("energy_share")
+        """Whether it is never mixed with that of another energy boundary."""
+        return self.path in MEANINGS and is_energy(self.path)
 
     def of(self, summary: Mapping[str, Any]) -> float | None:
         """Give its value in the summary of one strategy, or of one phase of it."""

@@ -105,6 +105,13 @@ def test_the_front_is_what_brute_force_finds():
         ({"keys": {THRESHOLD: {"from": 0, "to": 2}}}, "expected a number between 0 and 1"),
         ({"keys": {}}, "expected keys"),
         ({"objectives": []}, "expected at least one objective"),
+        (
+            {
+                "keys": {"energy.boundary": ["device", "op"]},
+                "objectives": ["minimize ecc_snn.energy_per_task_j.total"],
+            },
+            "expected one energy boundary in all trials, got device and op",
+        ),
     ],
 )
 def test_mistakes_are_positioned(write_search, tmp_path, section, words):
