@@ -25,13 +25,13 @@ class _OfGraph:
     algorithm: Callable[[Dag], tuple[BoolArray, int]]
 
     def __init__(self, params: Objective):
-        self._params = params
+        self.params = params
 
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Give the plan of least cost; raises `Infeasible` when it does not fit into memory."""
-        priced = prices(problem, self._params)
+        priced = prices(problem, self.params)
         is_cloud, steps = type(self).algorithm(priced.dag())
-        found = priced.plan(is_cloud, self._params, float(steps))
+        found = priced.plan(is_cloud, self.params, float(steps))
         memory.check(problem, found.node, self.name)
         return found
 
@@ -62,7 +62,7 @@ class TwoWay(_OfGraph):
 
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Give the better of the two-way and the one-way plan."""
-        there, back = Dads(self._params).plan(problem), super().plan(problem)
+        there, back = Dads(self.params).plan(problem), super().plan(problem)
         best = back if back.value < there.value else there
         return replace(best, steps=there.steps + back.steps)
 
@@ -85,7 +85,7 @@ class DadsHeavy:
     Params = DadsHeavyParams
 
     def __init__(self, params: DadsHeavyParams):
-        self._params = params
+        self.params = params
 
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Give the plan of least bottleneck; raises `Infeasible` when it does not fit into memory.
@@ -99,7 +99,7 @@ class DadsHeavy:
             dag,
             back=reply if is_shared else 0.0,
             answer=0.0 if is_shared else reply,
-            time_limit_s=self._params.time_limit,
+            time_limit_s=self.params.time_limit,
         )
         node = priced.spread(is_cloud)
         memory.check(problem, node, "dads_heavy")

@@ -42,21 +42,21 @@ class JointDnn:
     Params = JointDnnParams
 
     def __init__(self, params: JointDnnParams):
-        self._params = params
+        self.params = params
 
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Give the plan; raises `Infeasible`, naming the limits, when there is none."""
-        priced = prices(problem, self._params)
+        priced = prices(problem, self.params)
         segments = priced.segments()
         limits = self._limits(problem)
         is_cloud = jointdnn_ilp.place(segments, limits) if limits else jointdnn.place(segments)
         steps = 0.0 if limits else 2.0 * len(segments) ** 2  # a program's are not counted
-        found = priced.plan(priced.of_blocks(is_cloud), self._params, steps)
+        found = priced.plan(priced.of_blocks(is_cloud), self.params, steps)
         memory.check(problem, found.node, "jointdnn")
         return found
 
     def _limits(self, problem: PartitionProblem) -> dict[str, Limit]:
-        params, limits = self._params, {}
+        params, limits = self.params, {}
         seconds = prices(problem, Objective())
         if params.deadline is not None:
             limits["deadline"] = Limit(seconds.segments(), params.deadline, "s")

@@ -47,12 +47,12 @@ class Neurosurgeon:
     Params = NeurosurgeonParams
 
     def __init__(self, params: NeurosurgeonParams):
-        self._params = params
+        self.params = params
 
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Look at every cut; raises `Infeasible` when none fits into the nodes' memory."""
         require_two(problem)
-        params = self._params
+        params = self.params
         if params.objective == "throughput":
             goal = Objective()
         else:

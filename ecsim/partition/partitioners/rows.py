@@ -18,18 +18,18 @@ class Tiers:
     Params = Objective
 
     def __init__(self, params: Objective):
-        self._params = params
+        self.params = params
 
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Give the plan; raises `Infeasible` when it does not fit into memory."""
-        priced = prices(problem, self._params)
+        priced = prices(problem, self.params)
         row = priced.row()
         if row.layer.shape[1] == len(priced.at) - 1:  # every vertex is a block of its own
             where = priced.of_blocks(_nodes(tiers.place(row), row.layer.shape[1]))
             steps = 4 * row.layer.size  # once per tier and layer
         else:
             where, steps = tiers_dag.counted(priced.tiers())
-        found = priced.plan(where, self._params, float(steps))
+        found = priced.plan(where, self.params, float(steps))
         memory.check(problem, found.node, "tiers")
         return found
 
@@ -45,7 +45,7 @@ class Pipeline:
     Params = PipelineParams
 
     def __init__(self, params: PipelineParams):
-        self._params = params
+        self.params = params
 
     def plan(self, problem: PartitionProblem) -> PartitionPlan:
         """Give the plan; raises `Infeasible` when it does not fit into memory.
