@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ecsim.core.errors import UserError
 from ecsim.core.types import ExitPoint, FloatArray, Operations
 from ecsim.models.branched import Branched
 from ecsim.models.calls import operations_of
@@ -137,6 +138,11 @@ def _places(net: MultiExitNet) -> dict[nn.Module, tuple[int, int]]:
     """Give the row of the counts that each layer belongs to, where exits are stages."""
     backbone = net.backbone
     if not isinstance(backbone, Branched):
+        if not hasattr(backbone, "ends"):
+            raise UserError(
+                f"cannot count the work of {type(backbone).__name__}: expected a network with "
+                "exits to derive from `ecsim.models.branched.Branched`"
+            )
         return {}
     found: dict[nn.Module, tuple[int, int]] = {}
     for k in range(net.n_exits):

@@ -1,7 +1,8 @@
 """Networks that may answer before their last layer: a trunk with a branch and a head per exit.
 
 A backbone takes part by having ``exit_features`` and what `ExitBackbone` lists; `models.create`
-then makes a `MultiExitNet` of it. `ecsim.models.exit_work` counts what each exit costs.
+then makes a `MultiExitNet` of it. One's own derives from `ecsim.models.branched.Branched`, so that
+`ecsim.models.exit_work` can count what each exit costs.
 
 Source: S. Teerapittayanon et al., "BranchyNet: Fast Inference via Early Exiting from Deep Neural
 Networks", ICPR 2016; the survey's Eq. 5 (f_exit_n).

@@ -15,6 +15,7 @@ from ecsim.models.exits.resnet import MultiExitResNet
 from ecsim.models.exits.spiking_vgg import MultiExitSpikingVGG
 from ecsim.models.exits.stepwise import StepwiseSpikingVGG
 from ecsim.models.exits.vgg import MultiExitVGG
+from ecsim.models.multi_exit import MultiExitNet
 from ecsim.models.snn.vgg import SpikingVGG
 from ecsim.models.work import predict
 
@@ -199,6 +200,19 @@ def test_steps_are_not_continued_elsewhere():
     net, _ = made(*STEPS)
     with pytest.raises(UserError, match="time-steps"):
         net.part(2, after=0)
+
+
+def test_a_network_that_cannot_be_counted_says_so():
+    class Mine(torch.nn.Module):
+        exit_dims, exit_names, crossing_bytes = (4, 4), ("a", "b"), (None, None)
+        shares_head, feature_dim = True, 4
+
+        def exit_features(self, x):
+            return [x.flatten(1)[:, :4]] * 2
+
+    net = MultiExitNet(Mine(), [range(2)])
+    with pytest.raises(UserError, match="derive from"):
+        predict_exits(net, torch.zeros(1, 1, 8, 8))
 
 
 def test_a_binary_branch_takes_a_bit_per_weight():
