@@ -5,7 +5,7 @@ import torch
 
 from ecsim.core.errors import UserError
 from ecsim.core.types import Work
-from ecsim.models import create
+from ecsim.models import create, list_models
 from ecsim.models.ann.aflkd import AflkdCNN
 from ecsim.models.ann.resnet import ResNet
 from ecsim.models.ann.vgg import VGG
@@ -15,7 +15,9 @@ from ecsim.partition.graph import Vertex, chain
 from ecsim.partition.layers import layer_graph
 from ecsim.partition.spatial.chains import leading_chain
 from ecsim.partition.spatial.execution import leading_chain as chain_of_modules
-from ecsim.partition.spatial.execution import stack_of
+from ecsim.partition.spatial.execution import predict_split, stack_of
+from ecsim.partition.spatial.plans import plan_split
+from ecsim.partition.spatial.shares import Split
 
 
 def graph_of(name, params, shape):
@@ -60,3 +62,25 @@ def test_what_is_no_chain_of_windows_is_refused():
         leading_chain(spiking)
     with pytest.raises(UserError, match="this one begins with linear"):
         leading_chain(linear)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_built_in_network_is_split_as_it_is_whole_or_refused(name):
+    shape = (3, 32, 32)
+    torch.manual_seed(4)
+    net = create(name, None, shape, [[*range(10)]]).eval()
+    graph = layer_graph(CutNet(net, shape), torch.rand(1, *shape))
+    if any(getattr(module, "is_spiking", False) for module in net.modules()):
+        with pytest.raises(UserError, match="spiking networks"):
+            leading_chain(graph)
+        return
+    stack, names, _ = leading_chain(graph)
+    net.double()
+    modules = [net.get_submodule(vertex.partition("#")[0]) for vertex in names[1:]]
+    assert len(set(modules)) == len(modules)
+    x = torch.rand(2, *shape, dtype=torch.float64)
+    with torch.no_grad():
+        whole = net(x)
+    for split in (Split.equal(2), Split((3, 1, 2), empty="drop"), Split.equal(2, 2, "drop")):
+        found = predict_split(net, plan_split(stack, split), modules, x)
+        assert (found - whole).abs().max() <= 1e-12 * whole.abs().max()

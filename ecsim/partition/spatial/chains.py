@@ -11,6 +11,8 @@ from ecsim.partition.spatial.windows import Window
 def leading_chain(graph: LayerGraph) -> tuple[Stack, tuple[str, ...], tuple[str, ...]]:
     """Give the stack with which a network begins, the names of its vertices, and of the others.
 
+    The others are those that the network's own answer needs, not those of early exits.
+
     The chain goes on as long as a vertex reads nothing but the one before it, nothing else reads
     that one, and its windows are known; the input is the first of its vertices.
 
@@ -35,7 +37,7 @@ def leading_chain(graph: LayerGraph) -> tuple[Stack, tuple[str, ...], tuple[str,
             f"pooling or work pixel by pixel; this one begins with {begins.kind}"
         )
     channels, height, width = first.out_shape
-    rest = tuple(name for name in graph.names if name not in set(names))
+    rest = tuple(name for name in graph.needed() if name not in set(names))
     return Stack((channels, height, width), tuple(layers)), tuple(names), rest
 
 
