@@ -332,7 +332,7 @@ class Case:
                 "label": labels[item.sample_id], "predicted": prediction.label,
                 "correct": labels[item.sample_id] == prediction.label, "seen": True,
                 "new_in_phase": False, "normalized_entropy": None, "model_version": 0,
-                "model_key": model.key, "deadline_met": None, "wasted_j": 0.0,
+                "model_key": model.key, "exit": 0, "deadline_met": None, "wasted_j": 0.0,
                 "corruption": "",
                 "energy_j": TX_W * SERIALISATION_S + BUSY_W * self.service_s,
                 "up_bytes": item.payload_bytes, "down_bytes": 0.0,

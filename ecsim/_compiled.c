@@ -14,8 +14,8 @@
 #include <structmember.h>
 #include <math.h>
 
-#ifdef Py_GIL_DISABLED
-#error "the twins count on the global interpreter lock"
+#if defined(Py_GIL_DISABLED) || defined(PYPY_VERSION)
+#error "the twins count on CPython's slots and on its global interpreter lock"
 #endif
 
 /* What the classes look like ----------------------------------------------------------------- */
@@ -155,7 +155,8 @@ add_item(PyObject *list, Py_ssize_t i, double x)
 static inline int
 is_zero(PyObject *object)
 {
-    return object == zero || (object != NULL && PyLong_CheckExact(object) && PyLong_AsLong(object) == 0);
+    Py_ssize_t n;
+    return object == zero || (whole(object, &n) && n == 0);
 }
 
 static inline PyObject * /* new */
