@@ -13,7 +13,8 @@ setup(
     ext_modules=[
         Extension(
             "ecsim._compiled",
-            ["ecsim/_compiled.c"],
+            ["ecsim/_c/module.c"],
+            depends=sorted(map(str, Path("ecsim/_c").glob("*.h"))),
             define_macros=[("ECSIM_SOURCES", f'"{digest}"')],
             # no fused multiply-add: a sum must be what Python makes of it, to the bit
             extra_compile_args=[] if is_msvc else ["-O2", "-g0", "-ffp-contract=off"],

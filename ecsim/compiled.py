@@ -1,6 +1,6 @@
 """Whether the plain way of a task is run by compiled code; see ADR 0029.
 
-`_compiled.c` has twins in C of a few methods, which are used where the extension was built from
+`_c` has twins in C of a few methods, which are used where the extension was built from
 the very sources that lie here. Otherwise, or when ``ECSIM_PURE=1`` is set, the Python methods do
 it all; results are the same to the bit.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = (
-    "_compiled.c",
+    "_c/module.c", "_c/slots.h", "_c/heap.h", "_c/operations.h", "_c/flows.h", "_c/loop.h",
+    "_c/tasks.h",
     "collab/context.py", "collab/operations.py", "collab/place.py",
     "kernel/channel.py", "kernel/flow.py", "kernel/ledger.py", "kernel/meter.py",
     "kernel/operations.py", "kernel/server.py", "kernel/timers.py", "kernel/topology.py",
