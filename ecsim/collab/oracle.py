@@ -233,8 +233,10 @@ def _works(counted: Counted, operations: Operations | None) -> Iterable[Work]:
         counted.sops.tolist(),
         counted.neuron_updates.tolist(),
         counted.bytes_moved.tolist(),
+        counted.int8_macs.tolist(),
     )
-    for macs, sops, updates, moved in zip(*columns, strict=True):
+    for macs, sops, updates, moved, int8_macs in zip(*columns, strict=True):
         yield Work(
-            macs=macs, sops=sops, neuron_updates=updates, bytes_moved=moved, operations=operations
-        )
+            macs=macs, sops=sops, neuron_updates=updates, bytes_moved=moved,
+            operations=operations, int8_macs=int8_macs,
+        )  # fmt: skip

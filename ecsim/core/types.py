@@ -71,6 +71,7 @@ class Work:
     steps : equal pieces it is served in; a device may serve something else between two pieces.
     is_training : float work with gradients, which only an engine that can train may serve.
     operations : the calls it consists of, for a calibrated device; None where nobody asked.
+    int8_macs : of the MACs, those of 8-bit integers.
     """
 
     macs: float = 0.0
@@ -80,6 +81,7 @@ class Work:
     steps: int = 1
     is_training: bool = False
     operations: Operations | None = None
+    int8_macs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

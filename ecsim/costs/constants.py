@@ -38,6 +38,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
     },
     "operations": {
         "joules_per_mac": "energy",
+        "joules_per_int8_mac": "energy",  # without it as `joules_per_mac`
         "joules_per_sop": "energy",
         "joules_per_neuron_update": "energy",
         "joules_per_byte": "energy",
@@ -55,7 +56,7 @@ CONSTANTS: dict[str, dict[str, str]] = {
 REQUIRED: dict[str, tuple[str, ...]] = {
     "devices": ("macs_per_s", "overhead"),
     "links": ("up_rate", "down_rate", "latency", "up_slope", "down_slope", "base_power"),
-    "operations": tuple(CONSTANTS["operations"]),
+    "operations": tuple(name for name in CONSTANTS["operations"] if name != "joules_per_int8_mac"),
     "published": tuple(CONSTANTS["published"]),
 }
 

@@ -150,11 +150,12 @@ class Counted:
     def _price(
         self, card: Card, seconds_of: rates.Seconds, busy_w: float
     ) -> Callable[[Work], tuple[float, float]]:
-        update_j = byte_j = mac_j = sop_j = 0.0
+        update_j = byte_j = mac_j = sop_j = less_j = 0.0
         if not self._has_power:
             op = cards("operations")["horowitz_45nm"]
             mac_j, sop_j = op["joules_per_mac"], op["joules_per_sop"]
             update_j = op["joules_per_neuron_update"]
+            less_j = mac_j - op.get("joules_per_int8_mac", mac_j)
             if self.boundary == "op_memory":
                 byte_j = op["joules_per_byte"]
         elif "joules_per_sop" in card.constants:  # its pJ per SOP includes the neuron's update
@@ -165,6 +166,7 @@ class Counted:
             seconds = seconds_of(work)
             joules = (
                 work.macs * mac_j
+                - work.int8_macs * less_j
                 + work.sops * sop_j
                 + work.neuron_updates * update_j
                 + work.bytes_moved * byte_j

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ecsim.core.types import FloatArray
 
 
@@ -16,6 +18,7 @@ class Counted:
     logits : (N, K) float32, one column per class of the net.
     macs, sops, neuron_updates : (N,) float64, whole numbers unless SOPs are approximated.
     bytes_moved : (N,) float64, bytes of weights, activations and membranes read and written.
+    int8_macs : (N,) float64, of the MACs those of 8-bit integers.
     """
 
     logits: FloatArray
@@ -23,6 +26,7 @@ class Counted:
     sops: FloatArray
     neuron_updates: FloatArray
     bytes_moved: FloatArray
+    int8_macs: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,4 +52,5 @@ class CountedExits:
         """
         first = 0 if after is None else after + 1
         work = self.trunk[first : exit + 1].sum(axis=0) + self.branch[exit]
-        return Counted(self.logits[exit], *work)
+        macs, sops, updates, moved = work
+        return Counted(self.logits[exit], macs, sops, updates, moved, np.zeros_like(macs))

@@ -14,8 +14,9 @@ Attention (`nn.MultiheadAttention`) is dense: its projections and both products 
 Torch's fused path, which would pass the hooks by, is off while a net is observed.
 
 Bytes, own model with ideal reuse: every weight is read once per inference; a layer reads its input
-(spikes as bits) and writes its output once per time-step, in the dtype of the weights; a neuron's
-update reads and writes its membrane and writes one bit.
+(spikes as bits) and writes its output once per time-step, in the dtype of the weights (8-bit
+layers, `ecsim.models.ann.int8`: a byte for each); a neuron's update reads and writes its membrane
+and writes one bit.
 
 A module with weights of its own that is neither (recurrent or transposed layers, a
 learned embedding) cannot be counted and is refused, unless it says what it costs: an attribute
@@ -76,7 +77,8 @@ def predict(
     x = torch.as_tensor(x).to(like.device, dtype)
     n = x.shape[0]
     macs, sops, updates = np.zeros(n), np.zeros(n), np.zeros(n)
-    moved = np.full(n, float(param_bytes(net)))
+    moved = np.full(n, float(param_bytes(net)) - _saved_bytes(net))
+    int8 = np.zeros(n)
     readout = readout_of(net)
 
     def on_layer(layer: nn.Module, args: tuple[Any, ...], output: Any) -> None:
@@ -84,8 +86,11 @@ def predict(
         work = layer_work(layer, args, output, n, is_dense, approximate_sops)
         macs[:] += work.macs
         sops[:] += work.sops
-        moved[:] += work.read * like.element_size() + work.spikes / 8
-        moved[:] += output.numel() / n * like.element_size()
+        size = getattr(layer, "value_bytes", like.element_size())
+        moved[:] += work.read * size + work.spikes / 8
+        moved[:] += output.numel() / n * size
+        if size == 1:
+            int8[:] += work.macs
 
     def on_neurons(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
         updates[:] += output.numel() / n
@@ -93,7 +98,7 @@ def predict(
 
     with observed(net, on_layer, on_neurons):
         logits = run(net, x, dtype)
-    return Counted(logits.float().numpy(force=True), macs, sops, updates, moved)
+    return Counted(logits.float().numpy(force=True), macs, sops, updates, moved, int8)
 
 
 def run(net: nn.Module, x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -181,6 +186,17 @@ def param_bytes(net: nn.Module) -> int:
             bits = module.weight.numel()
             size += -(-bits // 8) - bits * module.weight.element_size()
     return size
+
+
+def _saved_bytes(net: nn.Module) -> float:
+    """Give by how much the weights that are read are smaller than those that are stored."""
+    saved = 0.0
+    for layer in net.modules():
+        size = getattr(layer, "value_bytes", None)
+        if size is not None:
+            weight = cast(Tensor, layer.weight)
+            saved += weight.numel() * (weight.element_size() - size)
+    return saved
 
 
 def activation_bytes(net: nn.Module, in_shape: Sequence[int]) -> float:

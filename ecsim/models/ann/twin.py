@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ecsim.models import plan as plans
 from ecsim.models.ann.frames import as_images
+from ecsim.models.ann.int8 import Int8Conv2d, Int8Linear
 from ecsim.models.snn.vgg import PLANS
 
 
@@ -38,9 +39,12 @@ class ReluVGG(nn.Module):
         Attributes
         ----------
         size : as of `spiking_vgg`.
+        numbers : in which its layers answer; int8 is quantised after the training, which is in
+            float32, as is the classifier (see `ecsim.models.ann.int8`).
         """
 
         size: Literal["small", "vgg9"] = "small"
+        numbers: Literal["float32", "int8"] = "float32"
 
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
@@ -49,7 +53,8 @@ class ReluVGG(nn.Module):
         shapes = plans.shapes(self.plan, self.in_shape)
         self.feature_dim = math.prod(shapes[-1])
         self.stages = nn.ModuleList(
-            _stage(entry, shape) for entry, shape in zip(self.plan, shapes, strict=False)
+            _stage(entry, shape, params.numbers == "int8")
+            for entry, shape in zip(self.plan, shapes, strict=False)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,12 +65,12 @@ class ReluVGG(nn.Module):
         return x.flatten(1)
 
 
-def _stage(entry: int | str, shape: tuple[int, ...]) -> nn.Module:
+def _stage(entry: int | str, shape: tuple[int, ...], is_int8: bool) -> nn.Module:
     """Give the stage of a plan's entry for inputs of a sample shape."""
     if entry == "M":
         return nn.MaxPool2d(2) if plans.pools(shape) else nn.Identity()
     if isinstance(entry, int):
-        conv = nn.Conv2d(shape[0], entry, 3, padding=1, bias=False)
+        conv = (Int8Conv2d if is_int8 else nn.Conv2d)(shape[0], entry, 3, padding=1, bias=False)
         return nn.Sequential(conv, nn.BatchNorm2d(entry), nn.ReLU(inplace=True))
-    linear = nn.Linear(math.prod(shape), int(entry[1:]), bias=False)
+    linear = (Int8Linear if is_int8 else nn.Linear)(math.prod(shape), int(entry[1:]), bias=False)
     return nn.Sequential(nn.Flatten(), linear, nn.ReLU(inplace=True))
