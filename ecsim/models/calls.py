@@ -121,7 +121,7 @@ def describe(func: Any, args: tuple[Any, ...], output: Any) -> Operation:
         kind = "linear"
     elif base in _VIEWS:
         return Operation("view", "view")
-    elif not inputs or outputs[0].numel() <= 1:
+    elif not inputs or not outputs or outputs[0].numel() <= 1:
         return Operation("view", name)
     elif base in _POOLS:
         kind = "pool"

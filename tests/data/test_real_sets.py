@@ -95,6 +95,7 @@ def test_500_pictures_end_to_end(tmp_path):
     accuracy = {label: run.summary[label]["accuracy"] for label in ("ecc_snn", "edge_only")}
     assert accuracy["ecc_snn"] > accuracy["edge_only"] > 0.1
     assert len(run.updates) > 0
+    assert run.manifest["cpu_s"] < 60
 
 
 @pytest.mark.slow
