@@ -61,6 +61,7 @@ def compare(
 @click.argument("file", type=click.Path(path_type=Path))
 @plugins
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
+@click.option("--finished", is_flag=True, help="Run nothing; judge the replicates that are done.")
 @click.option("--jobs", "-j", type=click.IntRange(1, 1024), default=1, help="Processes.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
@@ -68,8 +69,9 @@ def compare(
 )  # fmt: skip
 @as_json
 def claims(
-    file: Path, plugins: tuple[Path, ...], dry_run: bool, jobs: int, out: Path, as_json: bool
-) -> None:
+    file: Path, plugins: tuple[Path, ...], dry_run: bool, finished: bool, jobs: int, out: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Judge the claims of a suite (FILE): run what is missing, print and write the verdicts."""
     from dataclasses import asdict
 
@@ -89,7 +91,7 @@ def claims(
         return
     with Live(console(stderr=True)) as live:
         found = experiment.claims(
-            file, plugins=plugins, out=out, jobs=jobs, progress=live,
+            file, plugins=plugins, out=out, jobs=jobs, finished=finished, progress=live,
             planned=lambda plan: live.step(plan.describe()),
         )  # fmt: skip
     if as_json:

@@ -61,6 +61,7 @@ def _material(
     "--formats", callback=_list, default="pdf,svg,png", show_default=True, help="Files to write."
 )
 @metrics
+@click.option("--title", default="", help="Text above the figure, such as its scale.")
 @click.option("--keys", callback=_list, metavar="A,B", help="Swept keys; the first that vary.")
 @arms
 @where
@@ -72,6 +73,7 @@ def plot(
     width: str,
     formats: tuple[str, ...],
     metrics: tuple[str, ...],
+    title: str,
     keys: tuple[str, ...],
     arms: tuple[str, ...],
     where: dict[str, str],
@@ -80,7 +82,7 @@ def plot(
     """Draw a figure for a paper from runs, replications or sweeps, with its numbers as CSV."""
     from ecsim.report.plots import drawing
 
-    options = drawing.Options(drawing.WIDTHS_IN[width], metrics, keys)
+    options = drawing.Options(drawing.WIDTHS_IN[width], metrics, keys, title)
     material = _material(results, out, arms, where)
     for path in drawing.write(kind, material, output, options, formats):
         click.echo(f"wrote {path}")

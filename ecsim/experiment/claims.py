@@ -103,6 +103,7 @@ def claims(
     plugins: Iterable[str | os.PathLike[str]] = (),
     out: str | Path = ROOT,
     jobs: int = 1,
+    finished: bool = False,
     progress: Progress | None = None,
     planned: Callable[[Plan], object] = lambda plan: None,
 ) -> Verdicts:
@@ -114,6 +115,7 @@ def claims(
     plugins : Python files that register names of your own; they are executed.
     out : folder of the results; the suite's own folder is named after it.
     jobs : processes that run at the same time.
+    finished : run nothing, and judge the replicates whose runs are all there.
     planned : told the plan before anything runs.
 
     Raises
@@ -125,20 +127,22 @@ def claims(
     wanted = plan(path, out=out)
     planned(wanted)
     runs: dict[str, Run] = {}
+    lacking = {cell.name for cell in wanted.missing} if finished else set()
+    cells = [cell for cell in wanted.cells if cell.name not in lacking]
     for cell, run in zip(
-        wanted.cells,
-        runs_of(wanted.cells, wanted.folder / "runs", jobs=jobs, plugins=files, progress=progress),
+        cells,
+        runs_of(cells, wanted.folder / "runs", jobs=jobs, plugins=files, progress=progress),
         strict=True,
     ):
         runs[cell.name] = run
-        progress.step(f"run {len(runs)} of {len(wanted.cells)}: {cell.name}")
+        progress.step(f"run {len(runs)} of {len(cells)}: {cell.name}")
     verdicts = judged(wanted, runs)
     verdicts.write()
     return verdicts
 
 
 def judged(wanted: Plan, runs: Mapping[str, Run]) -> Verdicts:
-    """Give the verdicts on finished runs."""
+    """Give the verdicts on finished runs; a replicate that lacks one has no effect."""
     suite, parts = wanted.loaded.suite, [claim for _, claim in wanted.parts]
     effects = [
         [effect_of(claim, replicate, runs) for replicate in points]

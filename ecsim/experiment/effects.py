@@ -51,13 +51,15 @@ class Point:
 
 
 def effect_of(claim: Claim, points: Sequence[Point], runs: Mapping[str, Run]) -> float:
-    """Give the effect of one replicate; NaN where a metric has no value or means nothing.
+    """Give the effect of one replicate; NaN without its runs, or where a metric has no value.
 
     Parameters
     ----------
     points : one, or one for each value of the key `over`.
     runs : finished runs by name.
     """
+    if any(cell.name not in runs for point in points for cell in point.cells):
+        return math.nan
     xs: list[float] = []
     ys: list[float] = []
     for point in points:

@@ -183,6 +183,9 @@ def test_a_finished_run_is_not_made_again(write_suite, tmp_path):
     finished = {name: run.manifest["cpu_s"] for name, run in runs_of(first).items()}
     path = write_suite(claim(), claim(id="c2", metric="cur"), n=3)
     todo = plan(path, out=tmp_path)
+    so_far = ecsim.claims(path, out=tmp_path, finished=True)
+    assert [row.n for row in so_far.rows] == [2, 2] and len(runs_of(so_far)) == 2
+    assert "without a value in 1 of 3 replicates" in so_far.rows[0].why
     assert len(todo.missing) == 1
     assert todo.cpu_s == pytest.approx(np.mean(list(finished.values())))
     again = runs_of(ecsim.claims(path, out=tmp_path))

@@ -295,6 +295,11 @@ def test_shares_and_entropies_of_classes_are_those_of_the_tasks(run):
         draw("classes", drawn_of, Options())
 
 
+def test_a_title_stands_above_the_figure(run):
+    assert drawn("pareto", [run]).figure.get_suptitle() == ""
+    assert drawn("pareto", [run], title="digits").figure.get_suptitle() == "digits"
+
+
 def test_routing_begins_at_the_edge_and_ends_at_the_cloud(run):
     frame = drawn("routing", [run]).frame
     assert set(frame["strategy"]) == {"ecc_snn"}, "cloud_only has no score"

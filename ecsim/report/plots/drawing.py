@@ -38,11 +38,13 @@ class Options:
     width_in : of the page's column, in inches.
     metrics : which to show, for kinds that show any; empty: the kind's own choice.
     keys : which swept keys to show; empty: the first that vary.
+    title : text above the figure, such as the scale it is at; empty: none.
     """
 
     width_in: float = SINGLE_IN
     metrics: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    title: str = ""
 
     @property
     def is_double(self) -> bool:
@@ -73,6 +75,8 @@ def draw(kind: str, material: Material, options: Options) -> Drawn:
         raise UserError(not_one_of(kind, KINDS, "kind of figure"))
     module = importlib.import_module(f"ecsim.report.plots.{kind.replace('-', '_')}")
     drawn: Drawn = module.draw(material, options)
+    if options.title:
+        drawn.figure.suptitle(options.title, fontsize=8)
     return drawn
 
 
