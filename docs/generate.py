@@ -1,6 +1,7 @@
 """Write the reference pages that follow from declarations: python docs/generate.py."""
 
 import inspect
+import json
 from pathlib import Path
 
 from ecsim.core.registry import names, resolve
@@ -60,6 +61,19 @@ _OF_SWEEPS: tuple[tuple[str, type[Section]], ...] = (
 )  # fmt: skip
 
 
+RESULTS = Path(__file__).parent.parent / "results" / "reference"
+VERDICTS = """# Verdicts on ECC-SNN's claims
+
+What `ecsim claims scenarios/ecc_snn/claims.yaml` found at the scale of digits: effects with their
+95 % intervals over replicates, in SI units and shares of 1 (.01 is a point), beside those of the
+paper where it has one. The verdicts are from code, by rules that were fixed before
+([how to read them](../how-to/compare.md#claims)); what they mean for the paper is in
+[ECC-SNN, claim by claim](../background/ecc-snn.md). Generated from
+`results/reference/ecc_snn-claims/claims.json`, which also names the runs.
+
+| id | claim | source | verdict | effect | paper | n | why |
+|---|---|---|---|---|---|---|---|
+"""
 _HEAD = "| key | default | meaning |\n|---|---|---|\n"
 
 
@@ -101,6 +115,27 @@ def partitioners() -> str:
     return page
 
 
+def verdicts() -> str:
+    """Give the page of the verdicts on ECC-SNN's claims, from their stored results."""
+    stored = json.loads((RESULTS / "ecc_snn-claims" / "claims.json").read_text())
+    page = VERDICTS
+    for row in stored["claims"]:
+        effect = ""
+        if row["effect"] is not None:
+            ends = "" if row["low"] is None else f" [{_short(row['low'])}, {_short(row['high'])}]"
+            effect = f"{_short(row['effect'])}{ends}"
+        cells = (
+            row["id"], row["claim"], row["source"], row["verdict"], effect, _short(row["paper"]),
+            str(row["n"] or ""), row["why"],
+        )  # fmt: skip
+        page += "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
+    return page
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
 def _keys(title: str, section: type[Section]) -> str:
     page = f"\n## {title}\n\n{_HEAD}"
     for key, field in section.fields_by_key().items():
@@ -120,6 +155,7 @@ def main() -> None:
     rows = (f"| `{name}` | {unit} | {meaning} |\n" for name, (unit, meaning) in MEANINGS.items())
     (REFERENCE / "metrics.md").write_text(METRICS + "".join(rows))
     (REFERENCE / "claims.md").write_text(claims())
+    (REFERENCE / "ecc-snn-verdicts.md").write_text(verdicts())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,10 @@ from html import escape
 
 from ecsim.records.metrics import MEANINGS
 
-_SHARES = ("accuracy", "cur", "probe_accuracy", "deadline_miss_ratio", "first_exit_share")
+_SHARES = (
+    "accuracy", "cur", "probe_", "incremental", "selective_error", "energy_share",
+    "deadline_miss_ratio", "first_exit_share",
+)  # fmt: skip
 _UNITS = {"s": ("ms", 1e3), "J": ("mJ", 1e3), "B": ("kB", 1e-3)}
 
 IN_NOTEBOOKS = ("accuracy", "cur", "latency_s.mean", "energy_per_task_j.total")

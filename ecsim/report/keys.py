@@ -112,6 +112,21 @@ def short(value: object) -> str:
     return f"{float(part[1]):.3g} {part[2]}".rstrip() if part else text
 
 
+def brief_of(values: Iterable[object]) -> dict[str, str]:
+    """Give short texts of swept values by `show`; of plugins the name, where it tells them apart.
+
+    >>> brief_of([{"name": "ewc", "epochs": 9}, {"name": "lwf"}])["{name: ewc, epochs: 9}"]
+    'ewc'
+    >>> list(brief_of([{"name": "ewc", "epochs": 20}, {"name": "ewc", "epochs": 5}]).values())[1]
+    '{name: ewc, epochs: 5}'
+    """
+    found = {show(value): value for value in values}
+    names = [value.get("name") for value in found.values() if isinstance(value, Mapping)]
+    if len(names) == len(found) == len({*names}) and None not in names:
+        return dict(zip(found, map(str, names), strict=True))
+    return {text: short(value) for text, value in found.items()}
+
+
 def texts(key: Key) -> tuple[str, list[str]]:
     """Give a key's name for an axis and its values, short ones; a common unit goes to the name.
 

@@ -17,7 +17,7 @@ from ecsim.records.metrics import flatten
 from ecsim.records.replications import Replications
 from ecsim.records.store import Run
 from ecsim.records.sweeps import Sweep
-from ecsim.report.keys import is_seed, number_of, short, show, together
+from ecsim.report.keys import brief_of, is_seed, number_of, show, together
 from ecsim.report.quantities import quantity
 from ecsim.scenario.messages import did_you_mean
 from ecsim.statistics.interval import t_interval
@@ -88,10 +88,11 @@ class Material:
         chosen = self.keys if keys is None else tuple(self.checked_key(key) for key in keys)
         is_sample = set(self.keys) <= set(chosen)
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        brief = self._brief(chosen)
         for part in self.parts:
             for label, of in part.run.summary.items():
                 if label in self.strategies:
-                    values = tuple(part.values.get(key) for key in chosen)
+                    values = tuple(_plain(part.values.get(key), brief[key]) for key in chosen)
                     groups.setdefault((part.source, *values, label), []).append(of)
         rows = [
             dict(zip(("source", *chosen, "strategy"), group, strict=True))
@@ -121,8 +122,12 @@ class Material:
         """
         groups: dict[tuple[str, ...], list[Run]] = {}
         several = len({part.source for part in self.parts}) > 1
+        brief = self._brief(self.keys)
         for part in self.parts:
-            words = [f"{key.rpartition('.')[2]} {short(part.values.get(key))}" for key in self.keys]
+            words = [
+                f"{key.rpartition('.')[2]} {brief[key][show(part.values.get(key))]}"
+                for key in self.keys
+            ]
             for label in part.run.summary:
                 if label in self.strategies:
                     name = ", ".join([label, *words, *([part.source] if several else [])])
@@ -133,6 +138,9 @@ class Material:
                 "choose with --arms LABEL,... or --where KEY=VALUE"
             )
         return [Series(name, label, tuple(runs)) for (name, label), runs in groups.items()]
+
+    def _brief(self, keys: Iterable[str]) -> dict[str, dict[str, str]]:
+        return {key: brief_of(part.values.get(key) for part in self.parts) for key in keys}
 
     def checked_key(self, key: str) -> str:
         """Give a swept key; raise `UserError` naming the nearest when there is none."""
@@ -184,6 +192,11 @@ def gather(results: Iterable[Run | Replications | Sweep]) -> Material:
     if not labels:
         raise UserError("expected at least one run with a strategy, got none")
     return Material(tuple(parts), tuple(labels))
+
+
+def _plain(value: Any, brief: Mapping[str, str]) -> Any:
+    """Give a swept value; of one that is a mapping or a list its short text."""
+    return brief[show(value)] if isinstance(value, Mapping | list) else value
 
 
 def _means(

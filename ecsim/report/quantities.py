@@ -25,6 +25,7 @@ _NAMES = {
     "energy_per_task_j.update": "energy of updates per task",
     "idle_energy_per_task_j": "idle energy per task",
     **{f"bytes_per_task.{way}": f"bytes {way} per task" for way in ("up", "down")},
+    "incremental.last": "A_n over the classes so far",
     "probe_accuracy.first": "probe accuracy, first version",
     "probe_accuracy.last": "probe accuracy, last version",
     "n": "tasks",

@@ -60,7 +60,12 @@ def test_data_dictionary_is_the_declared_one():
 
 @pytest.mark.parametrize(
     ("name", "made_by"),
-    [("sweep", "sweeps"), ("streams", "streams"), ("partitioners", "partitioners")],
+    [
+        ("sweep", "sweeps"),
+        ("streams", "streams"),
+        ("partitioners", "partitioners"),
+        ("ecc-snn-verdicts", "verdicts"),
+    ],
 )
 def test_page_of_keys_is_the_declared_one(name, made_by):
     page = (ROOT / "docs" / "reference" / f"{name}.md").read_text()

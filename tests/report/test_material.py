@@ -7,10 +7,22 @@ import pytest
 from scipy import stats
 
 from ecsim.core.errors import UserError
-from ecsim.report.material import gather
+from ecsim.report.material import Material, Part, gather
 from ecsim.report.quantities import quantity
 
 LINK, THRESHOLD, SEED = "topology.links.0.uplink", "strategies.ecc_snn.threshold", "seeds.world"
+
+
+def test_swept_sections_go_by_their_names(run):
+    sections = [{"name": "ewc", "epochs": 20}, {"name": "lwf"}]
+    material = Material(
+        tuple(Part("s", {"learning.update": of}, run) for of in sections), ("ecc_snn",)
+    )
+    assert [one.label for one in material.series()] == [
+        "ecc_snn, update ewc",
+        "ecc_snn, update lwf",
+    ]
+    assert material.means(["cur"])["learning.update"].tolist() == ["ewc", "lwf"]
 
 
 def test_seeds_are_replicates_and_other_keys_are_not(sweep):

@@ -51,22 +51,25 @@ def draw(material: Material, options: Options) -> Drawn:
             phases, style = np.arange(len(mean)), styles[one.label]
             axes.plot(phases, scale * mean, **style.line())
             if len(one.runs) > 1:
-                band = (scale * low, scale * high)
+                inside = (0.0, scale) if shown.is_share else (-np.inf, np.inf)
+                band = tuple((scale * bound).clip(*inside) for bound in (low, high))
                 axes.fill_between(phases, *band, color=style.color, alpha=0.2, linewidth=0)
             columns = {
                 "metric": metric, "series": one.label, "strategy": one.strategy,
                 "n_runs": len(one.runs), "phase": phases, "mean": mean, "low": low, "high": high,
             }  # fmt: skip
             frames.append(pd.DataFrame(columns))
-        axes.set_ylabel(_wrapped(shown.label(unit)))
+        name = shown.name.removesuffix(" last").removesuffix(", last version")
+        axes.set_ylabel(_wrapped(f"{name} ({unit})" if unit else name))
         means = means[means > 0]
         if shown.unit and len(means) and means.max() > _WIDE * means.min():
             axes.set_yscale("log")
         elif shown.unit:
             axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axes in panels[-1]:
+    for axes in panels.ravel()[: len(metrics)][-n_columns:]:  # nothing is drawn below them
         axes.set_xlabel("phase")
+        axes.tick_params(labelbottom=True)
     handles = [Line2D([], [], label=name_of(one), **styles[one.label].line()) for one in series]
     legend(figure, handles, options)
     return Drawn(figure, pd.concat(frames, ignore_index=True))
@@ -87,4 +90,4 @@ def _wrapped(label: str) -> str:
     """Break a long axis label before its middle word."""
     words = label.split(" ")
     half = len(words) // 2
-    return label if len(label) < 26 else " ".join(words[:half]) + "\n" + " ".join(words[half:])
+    return label if len(label) < 22 else " ".join(words[:half]) + "\n" + " ".join(words[half:])

@@ -54,7 +54,7 @@ def draw(material: Material, options: Options) -> Drawn:
             line = styles[one.label].line() | {"markevery": 8}
             axes.plot(100 * _GRID, 100 * mean, **line)
             if len(one.runs) > 1:
-                band = (100 * low, 100 * high)
+                band = (100 * low.clip(0, 1), 100 * high.clip(0, 1))
                 color = styles[one.label].color
                 axes.fill_between(100 * _GRID, *band, color=color, alpha=0.15, linewidth=0)
             ends = 100 * mean[[0, -1]]
