@@ -148,6 +148,8 @@ def test_empf_spikes_cross_as_floats_of_all_steps():
     graph = layer_graph(CutNet(net, SHAPE), SAMPLES)
     neurons = graph["neurons"]
     assert not neurons.is_spikes
+    net.neurons.theta.data.fill_(1e3)  # silent: zeros are no bits either
+    assert not layer_graph(CutNet(net, SHAPE), SAMPLES)["neurons"].is_spikes
     assert neurons.out_bytes == 3 * 4 * 64 * 4
     assert neurons.work.neuron_updates == 3 * 4 * 64
 

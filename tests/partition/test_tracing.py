@@ -127,6 +127,15 @@ def test_work_in_place_is_kept_apart_or_refused():
         layer_graph(CutNet(Net(Overwritten()), SHAPE), X)
 
 
+def test_a_first_layer_in_place_leaves_the_samples_alone():
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(32, 3))
+    x = X.copy()
+    cut_net = CutNet(net, SHAPE)
+    graph = layer_graph(cut_net, x)
+    cut_net.run(x, cut_of(graph, dict.fromkeys(graph.names, 0)), graph)
+    np.testing.assert_array_equal(x, X)
+
+
 class Mixes(nn.Module):
     def forward(self, x):
         return (x.flatten(1) @ x.flatten(1).T)[:, :, None, None].expand(-1, -1, 4, 12)
