@@ -54,6 +54,12 @@ class Progress(Leaving):
     fusion: FusionName = "average"
     hub: Literal["edge", "cloud"] = "edge"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, default in (("fusion", "average"), ("hub", "edge")):
+            if self.views == "own" and getattr(self, key) != default:
+                raise ValueError(f"{key}: has no effect with views: own")
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -180,6 +186,8 @@ class Progressive(Strategy[P]):
         params = self.params
         limit_s = task.deadline_s if params.time_budget == "deadline" else params.time_budget
         assert not isinstance(limit_s, str)
+        if limit_s is None and params.time_budget is not None:
+            raise UserError("time_budget: expected tasks with a deadline (stream.deadline)")
         if limit_s is not None:
             node = self._node(task, here[0], step, ctx)
             more_s = self._expected_s(task, here[0], node, step, ctx)

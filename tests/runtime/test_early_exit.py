@@ -334,3 +334,10 @@ def test_mistakes_in_the_scenario_have_a_place(simulate, keys, message):
     with pytest.raises(ScenarioError, match=r"small\.yaml:\d+:\d+") as error:
         simulate(early(**keys))
     assert message.split(":")[0] in str(error.value)
+
+
+def test_what_has_no_effect_is_refused(simulate):
+    with pytest.raises(ScenarioError, match="has no effect with views: own"):
+        simulate(early(fusion="max"))
+    with pytest.raises(UserError, match="tasks with a deadline"):
+        simulate(early(time_budget="deadline", threshold=1.5))
