@@ -108,6 +108,7 @@ _INDEX: dict[str, dict[str, str]] = {
         "neurosurgeon": "ecsim.partition.partitioners.neurosurgeon:Neurosurgeon",
         "dads": "ecsim.partition.partitioners.graphs:Dads",
         "dads_heavy": "ecsim.partition.partitioners.graphs:DadsHeavy",
+        "narrow": "ecsim.partition.partitioners.narrow:Narrow",
         "qdmp": "ecsim.partition.partitioners.graphs:Qdmp",
         "two_way": "ecsim.partition.partitioners.graphs:TwoWay",
         "jointdnn": "ecsim.partition.partitioners.jointdnn:JointDnn",

@@ -17,7 +17,7 @@ from ecsim.partition.partitioners.neurosurgeon import Neurosurgeon, Neurosurgeon
 from ecsim.partition.partitioners.prices import Objective, value
 from ecsim.partition.partitioners.rows import Pipeline, Tiers
 from ecsim.partition.plans.constraints import Infeasible
-from ecsim.partition.problem import Hop, PartitionProblem, estimate, registered
+from ecsim.partition.problem import Hop, PartitionProblem, estimate, partitioner_named, registered
 
 EXACT = {"rel": 1e-9, "abs": 1e-12}
 OBJECTIVES = [
@@ -208,3 +208,16 @@ def test_the_latency_of_the_message_and_the_answers_time_on_the_link_count():
         assert registered(name).plan(problem(9.0, 0.8)).node == (0, 1), name
         assert registered(name).plan(problem(0.0, 1.2)).node == (0, 0), name
         assert registered(name).plan(problem(9.0, 0.8)).value == 0.8
+
+
+def test_narrow_cuts_where_less_than_ever_is_sent():
+    seconds = np.zeros((6, 2))
+    problem = PartitionProblem(
+        chain(1, 1, 1, 1, 1).graph, ("device", "cloud"), seconds, seconds, np.zeros(2), np.zeros(2),
+        (Hop(1.0, 1.0),), np.array([10.0, 12.0, 8.0, 8.0, 3.0, 1.0]),
+    )  # fmt: skip
+    on_device = {
+        cut: 5 - sum(partitioner_named("narrow", {"cut": cut}).plan(problem).node)
+        for cut in (0, 1, 2, 3, 9)
+    }
+    assert on_device == {0: 0, 1: 2, 2: 4, 3: 5, 9: 5}

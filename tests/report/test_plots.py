@@ -22,7 +22,7 @@ from ecsim.report.plots.drawing import Options, draw, write
 from ecsim.report.plots.pareto import front
 from ecsim.report.style import DOUBLE_IN, SINGLE_IN, paper
 
-OF_SWEEPS = ("heatmap", "parallel")
+OF_SWEEPS = ("heatmap", "parallel", "best")
 OF_SPLITS = ("layer-times", "break-even")
 LINK, THRESHOLD = "topology.links.0.uplink", "strategies.ecc_snn.threshold"
 

@@ -16,6 +16,7 @@ KINDS = {
     "queues": "use and length of the busiest engines and links",
     "queues-over-time": "the same as time series, of runs with run: {probe: ...}",
     "heatmap": "a metric over two swept keys",
+    "best": "which strategy is best over two swept keys, and where the last one is beaten",
     "layer-times": "what each layer takes, of strategies with layer_times: true",
     "break-even": "the same over a link's swept rate, split against whole, and where they meet",
     "exits": "accuracy against latency and energy over a threshold, and the share of each exit",
