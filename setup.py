@@ -6,7 +6,8 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-digest = runpy.run_path("ecsim/compiled.py")["digest"](Path("ecsim"))
+compiled = runpy.run_path("ecsim/compiled.py")
+digest = compiled["digest"](Path("ecsim"))
 is_msvc = os.name == "nt"
 
 setup(
@@ -14,7 +15,7 @@ setup(
         Extension(
             "ecsim._compiled",
             ["ecsim/_c/module.c"],
-            depends=sorted(map(str, Path("ecsim/_c").glob("*.h"))),
+            depends=[f"ecsim/{name}" for name in compiled["SOURCES"]],  # the hash is built in
             define_macros=[("ECSIM_SOURCES", f'"{digest}"')],
             # no fused multiply-add: a sum must be what Python makes of it, to the bit
             extra_compile_args=[] if is_msvc else ["-O2", "-g0", "-ffp-contract=off"],
