@@ -45,8 +45,8 @@ def draw(material: Material, options: Options) -> Drawn:
     across, down = (in_order(frame[key]) for key in keys[:2])
     per_row = min(len(panels), 2 if options.is_double else 1)
     n_rows = -(-len(panels) // per_row)
-    tall = max(1.1, 0.24 * len(down) + 0.35)
-    figure = Figure((options.width_in, n_rows * tall + 0.9), layout="constrained")
+    tall = max(1.5, 0.24 * len(down) + 0.8)
+    figure = Figure((options.width_in, n_rows * tall + 0.6), layout="constrained")
     grid = figure.subplots(n_rows, per_row, squeeze=False, sharex=True, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=False):
         mine = frame if panel is None else frame[frame[keys[2]] == panel]
@@ -54,8 +54,10 @@ def draw(material: Material, options: Options) -> Drawn:
         axes.set_title("" if panel is None else short(panel))
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
-    figure.supxlabel(keys[0], fontsize=8)
-    figure.supylabel(keys[1], fontsize=8)
+    for axes in grid[-1]:
+        axes.set_xlabel(_short_key(keys[0]))
+    for axes in grid[:, 0]:
+        axes.set_ylabel(_short_key(keys[1]))
     handles: list[Any] = [
         Patch(facecolor=_COLORS[i % len(_COLORS)], label=arm) for i, arm in enumerate(arms)
     ]
@@ -63,6 +65,10 @@ def draw(material: Material, options: Options) -> Drawn:
     handles.append(Patch(facecolor="white", edgecolor=BLACK, hatch="////", label=about))
     legend(figure, handles, options)
     return Drawn(figure, frame)
+
+
+def _short_key(key: str) -> str:
+    return ".".join(key.split(".")[-2:])
 
 
 def _panel(
