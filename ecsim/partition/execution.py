@@ -115,7 +115,7 @@ class CutNet:
     ) -> tuple[Any, FloatArray]:
         """Give what arrives of a layer's value on another node, and each sample's bytes."""
         is_tuple = not isinstance(value, Tensor)
-        wanted = _wanted_items(layout, name)
+        wanted = wanted_items(layout, name)
         axes = iter(layout.axes[name])
         total: FloatArray | None = None
         arrived = []
@@ -206,10 +206,12 @@ def _value(layout: Layout, node: fx.Node, values: Mapping[str, Any]) -> Any:
     return call(layout.module, node, args, kwargs)
 
 
-def _wanted_items(layout: Layout, name: str) -> set[int]:
-    """Give which of a layer's several outputs are read."""
+def wanted_items(layout: Layout, name: str) -> set[int]:
+    """Give which of a layer's several outputs are read; {0} of a single one."""
     found = set()
     value = layout.layers[name].meta["value"]
+    if isinstance(value, Tensor):
+        return {0}
     for user in layout.layers[name].users:
         item = user.args[1] if len(user.args) > 1 else None
         found |= {item} if isinstance(item, int) else set(range(len(value)))

@@ -15,7 +15,7 @@ from ecsim.core.errors import UserError
 from ecsim.core.types import FloatArray, Operation, Operations, Work
 from ecsim.models.calls import describe, observe_calls
 from ecsim.partition.codecs import codec_named
-from ecsim.partition.execution import CutNet, Tally, run_layer, tallied
+from ecsim.partition.execution import CutNet, Tally, run_layer, tallied, wanted_items
 from ecsim.partition.graph import INPUT, LayerGraph, Vertex
 from ecsim.partition.layout import Axis, Layout, kind_of
 from ecsim.partition.spatial.execution import windows_of
@@ -170,8 +170,16 @@ def _is_spikes(layout: Layout, node: fx.Node, value: Any, before: dict[str, Vert
 
 def _size(layout: Layout, name: str, value: Any, value_bytes: int, is_spikes: bool) -> float:
     """Give the bytes of one sample's output: of what is read of it, spikes as bits."""
+    wanted = wanted_items(layout, name)
+    items = [value] if isinstance(value, Tensor) else list(value)
+    axes = iter(layout.axes[name])
     total = 0.0
-    for tensor, axis in zip(tensors(value), layout.axes[name], strict=True):
+    for number, tensor in enumerate(items):
+        if not isinstance(tensor, Tensor):
+            continue
+        axis = next(axes)
+        if number not in wanted:
+            continue
         n = tensor.shape[axis.axis] // axis.times if axis.times else 1
         each = tensor.numel() // n
         floats = value_bytes if tensor.is_floating_point() else tensor.element_size()

@@ -239,6 +239,47 @@ def test_layers_list_the_operations_of_the_whole_pass(name):
     assert counted(rows) == counted(operations_of(net, SHAPE).rows)
 
 
+class Attends(nn.Module):
+    """Attention whose weights are computed and read by nobody."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        tokens = x.flatten(2).transpose(1, 2)
+        return self.head((tokens + self.attention(tokens, tokens, tokens)[0]).flatten(1))
+
+
+def test_of_several_outputs_only_what_is_read_crosses():
+    net, shape = Attends().eval(), (4, 2, 2)
+    x = np.random.default_rng(3).normal(size=(3, *shape)).astype(np.float32)
+    cut_net = CutNet(net, shape)
+    graph = layer_graph(cut_net, x)
+    assert graph["attention"].out_bytes == 4 * 4 * 4
+    cut = cut_of(graph, cut_after(graph, "attention"))
+    first, second = cut_net.run(x, cut, graph)
+    assert first.out_bytes.tolist() == [64.0] * 3
+    with torch.no_grad():  # called whole, it may take torch's fused path
+        whole = net(torch.as_tensor(x)).numpy()
+    np.testing.assert_allclose(second.answers[0], whole, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["spiking_vgg", "vgg"])
+def test_frames_are_cut_too(name):
+    shape = (4, 2, 8, 8)  # (T, C, H, W)
+    net = create(name, None, shape, [range(4)]).eval()
+    x = (np.random.default_rng(4).random((3, *shape)) < 0.3).astype(np.float32)
+    cut_net = CutNet(net, shape, dtype=torch.float32)
+    graph = layer_graph(cut_net, x)
+    whole = predict(net, x, dtype=torch.float32)
+    for placement in placements(graph, 9):
+        runs = cut_net.run(x, cut_of(graph, placement), graph)
+        np.testing.assert_array_equal(next(r.answers[0] for r in runs if r.answers), whole.logits)
+        assert sum(r.counts for r in runs)[1].tolist() == whole.sops.tolist()
+
+
 LARGE = [
     ("resnet", "resnet18", (3, 80, 80)), ("mobilenet", "v2", (3, 96, 96)),
     ("inception", "googlenet", (3, 96, 96)), ("vit", "tiny", (3, 96, 96)),
