@@ -96,10 +96,10 @@ class Parts:
             known = self._known.setdefault((cut, index, asked), {})
             answers = self._answers(run.answers.get(exit), len(chunk))
             columns = (*run.counts.tolist(), run.out_bytes.tolist())
-            for sample, (label, logits, entropy), macs, sops, updates, moved, out in zip(
+            for sample, (label, logits, entropy), macs, sops, updates, moved, int8, out in zip(
                 chunk.tolist(), answers, *columns, strict=True
             ):
-                work = Work(macs, sops, updates, moved, operations=operations)
+                work = Work(macs, sops, updates, moved, operations=operations, int8_macs=int8)
                 known[sample] = Prediction(label, logits, entropy, work, self._model, exit, out)
 
     def _answers(

@@ -24,8 +24,8 @@ from ecsim.partition.graph import INPUT, LayerGraph
 from ecsim.partition.layout import Layout, lay_out
 from ecsim.partition.tracing import call, plain_attention
 
-Counts = FloatArray  # (4, N): MACs, SOPs, neuron updates, bytes moved
-_MACS, _SOPS, _UPDATES, _BYTES = range(4)
+Counts = FloatArray  # (5, N): MACs, SOPs, neuron updates, bytes moved, MACs of 8-bit integers
+_MACS, _SOPS, _UPDATES, _BYTES, _INT8 = range(5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,8 @@ class PartRun:
 
     Attributes
     ----------
-    counts : MACs, SOPs, neuron updates and bytes moved, (4, N); weights are read once.
+    counts : MACs, SOPs, neuron updates, bytes moved and MACs in int8, (5, N); weights are read
+        once.
     out_bytes : what its coded values take on the way to the next part, (N,), without the sample.
     answers : logits (N, K) of each exit whose last layer it runs, by exit, in the dtype of the
         computation.
@@ -90,7 +91,7 @@ class CutNet:
         runs = []
         with tallied(layout, tally):
             for i, (part, at) in enumerate(zip(cut.parts, cut.nodes, strict=True)):
-                tally.counts = np.zeros((4, len(x)))
+                tally.counts = np.zeros((5, len(x)))
                 _run_layers(layout, part, values[at], x)
                 if layout.is_exported:  # no modules to observe, and no spikes
                     tally.counts[_MACS] += sum(graph[name].work.macs for name in part)
@@ -142,11 +143,11 @@ class Tally:
 
     Attributes
     ----------
-    counts : what is added to, (4, N); exchanged where another part, or layer, begins.
+    counts : what is added to, (5, N); exchanged where another part, or layer, begins.
     """
 
     def __init__(self, module: nn.Module, n: int, value_bytes: int, spiking: bool):
-        self.counts: Counts = np.zeros((4, n))
+        self.counts: Counts = np.zeros((5, n))
         self._n = n
         self._bytes = value_bytes
         self._spiking = spiking
@@ -158,8 +159,11 @@ class Tally:
         work = layer_work(layer, args, output, self._n, is_dense)
         self.counts[_MACS] += work.macs
         self.counts[_SOPS] += work.sops
-        self.counts[_BYTES] += work.read * self._bytes + work.spikes / 8
-        self.counts[_BYTES] += output.numel() / self._n * self._bytes
+        size = getattr(layer, "value_bytes", self._bytes)
+        self.counts[_BYTES] += work.read * size + work.spikes / 8
+        self.counts[_BYTES] += output.numel() / self._n * size
+        if size == 1:
+            self.counts[_INT8] += work.macs
 
     def on_neurons(self, _: nn.Module, __: tuple[Any, ...], output: Any) -> None:
         """Count the updates of neurons."""

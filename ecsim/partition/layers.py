@@ -52,10 +52,10 @@ def layer_graph(net: CutNet, x: Tensor | FloatArray, with_operations: bool = Fal
     seen: set[str] = set()  # modules whose weights stand at an earlier call
     with tallied(layout, tally):
         for name, node in layout.layers.items():
-            tally.counts = np.zeros((4, len(x)))
+            tally.counts = np.zeros((5, len(x)))
             values[name] = run_layer(layout, name, values, x)
             weights = _weight_bytes(layout, node, value_bytes, seen)
-            macs, sops, updates, moved = tally.counts.mean(axis=1).tolist()
+            macs, sops, updates, moved, int8_macs = tally.counts.mean(axis=1).tolist()
             rows = calls.get(name, ())
             if layout.is_exported:
                 macs = sum(row.calls * row.macs for row in rows)
@@ -65,6 +65,7 @@ def layer_graph(net: CutNet, x: Tensor | FloatArray, with_operations: bool = Fal
                 neuron_updates=updates,
                 bytes_moved=moved + weights,
                 operations=Operations(rows) if with_operations else None,
+                int8_macs=int8_macs,
             )
             is_spikes = _is_spikes(layout, node, values[name], found)
             size = _size(layout, name, values[name], value_bytes, is_spikes)
@@ -133,15 +134,19 @@ def _operations(net: CutNet, x: Tensor) -> dict[str, tuple[Operation, ...]]:
 def _weight_bytes(layout: Layout, node: fx.Node, value_bytes: int, seen: set[str]) -> int:
     """Give the bytes of a layer's weights, as a transfer moves them; 0 at a second call."""
     held: dict[str, Tensor] = {}
+    saved = 0
     if node.op == "call_module":
-        state = layout.module.get_submodule(str(node.target)).state_dict()
-        held = {f"{node.target}.{key}": value for key, value in state.items()}
+        module = layout.module.get_submodule(str(node.target))
+        held = {f"{node.target}.{key}": value for key, value in module.state_dict().items()}
+        own_bytes: Any = getattr(module, "value_bytes", value_bytes)  # 1 where weights are int8
+        if own_bytes != value_bytes and f"{node.target}.weight" not in seen:
+            saved = held[f"{node.target}.weight"].numel() * (value_bytes - own_bytes)
     for each in _with_arrangements(layout, node):
         if each.op == "get_attr":
             held[str(each.target)] = each.meta["value"]
     new = {key: value for key, value in held.items() if key not in seen}
     seen.update(new)
-    return sum(t.numel() * value_bytes for t in new.values() if t.is_floating_point())
+    return sum(t.numel() * value_bytes for t in new.values() if t.is_floating_point()) - saved
 
 
 def _with_arrangements(layout: Layout, node: fx.Node) -> list[fx.Node]:

@@ -223,6 +223,23 @@ def test_peak_memory_and_weights_by_hand():
     assert math.prod(conv.out_shape) * 4 == conv.out_bytes
 
 
+def test_layers_in_8_bit_integers_are_cut_and_counted_as_such():
+    params = registry.resolve("model", "relu_vgg").Params(numbers="int8")
+    net = create("relu_vgg", params, SHAPE, [range(4)])
+    net.train()(torch.as_tensor(SAMPLES))  # the ranges of inputs
+    net.eval()
+    cut_net = CutNet(net, SHAPE)
+    graph = layer_graph(cut_net, SAMPLES)
+    whole = predict(net, SAMPLES)
+    assert sum(v.work.int8_macs for v in graph.vertices) == whole.int8_macs.mean() > 0
+    for placement in placements(graph, 3):
+        runs = cut_net.run(SAMPLES, cut_of(graph, placement), graph)
+        np.testing.assert_array_equal(next(r.answers[0] for r in runs if r.answers), whole.logits)
+        counts = sum(run.counts for run in runs)
+        np.testing.assert_allclose(counts[3], whole.bytes_moved, rtol=1e-12)
+        np.testing.assert_array_equal(counts[4], whole.int8_macs)
+
+
 def counted(rows):
     found = {}
     for row in rows:
