@@ -83,6 +83,7 @@ def as_dict(row):
         out[f"{stage}_j"] = ledger.joules[i]
     out["energy_j"] = math.fsum([*ledger.joules, ledger.wasted_j])
     out["corruption"] = ""
+    out["exit"] = 0 if answered else -1
     out["deadline_met"] = None
     if task.deadline_s is not None:
         out["deadline_met"] = answered and t_answer_s - task.t_arrive_s <= task.deadline_s

@@ -71,6 +71,8 @@ def _effects(
 
 def _by_boundary(cells: pd.DataFrame, boundary_of: Mapping[str, str]) -> dict[str, pd.DataFrame]:
     found = cells["cell"].astype(str).map(boundary_of)
+    known = found.dropna().unique()
+    found = found.fillna(known[0] if len(known) == 1 else "unknown")  # cells whose run is gone
     return {name: cells[(found == name).to_numpy()] for name in dict.fromkeys(found.tolist())}
 
 
