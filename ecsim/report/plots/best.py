@@ -45,7 +45,7 @@ def draw(material: Material, options: Options) -> Drawn:
     across, down = (in_order(frame[key]) for key in keys[:2])
     per_row = min(len(panels), 2 if options.is_double else 1)
     n_rows = -(-len(panels) // per_row)
-    tall = max(1.5, 0.24 * len(down) + 0.8)
+    tall = max(1.8, 0.24 * len(down) + 0.8)
     figure = Figure((options.width_in, n_rows * tall + 0.6), layout="constrained")
     grid = figure.subplots(n_rows, per_row, squeeze=False, sharex=True, sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=False):
