@@ -1,7 +1,7 @@
 """The recorder: task rows as blocks of columns, and the small tables, to Parquet.
 
 A run ends millions of tasks, so a block holds raw numbers only: text as a code, and no value that
-follows from others. Every 65,536 rows the derived columns are computed with numpy and one row
+follows from others. Every 32,768 rows the derived columns are computed with numpy and one row
 group is written. Small tables (updates, energy, probe, marks) are lists until `close`.
 """
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from ecsim.cli.main import cli
 from ecsim.records.metrics import MEANINGS
 from ecsim.records.tables import dictionary
+from ecsim.report.plots import KINDS
 from ecsim.scenario.claims import Claim, Suite
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,18 @@ def test_metrics_page_lists_every_metric():
     page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
     for name, (unit, meaning) in MEANINGS.items():
         assert f"| `{name}` | {unit} | {meaning} |" in page, "run: python docs/generate.py"
+
+
+def test_the_page_of_figures_lists_every_kind_and_the_readme_every_page():
+    figures = (ROOT / "docs" / "how-to" / "plot.md").read_text()
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in figures] == []
+    readme = (ROOT / "README.md").read_text()
+    pages = [
+        page.relative_to(ROOT).as_posix()
+        for folder in ("tutorial", "how-to", "reference", "background")
+        for page in (ROOT / "docs" / folder).glob("*.md")
+    ]
+    assert [page for page in pages if page not in readme] == []
 
 
 def test_claims_page_lists_every_key():
