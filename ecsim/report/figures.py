@@ -91,9 +91,11 @@ def accuracy_and_cur(summary: Summary) -> Figure:
             legend.set_in_layout(False)
             continue
         key, title = panel
-        for label, of in summary.items():
-            phases, values = _series(of["phases"], key)
+        lines = {label: _series(of["phases"], key) for label, of in summary.items()}
+        for label, (phases, values) in lines.items():
             axes.plot(phases, values, zorder=3, **styles[label].line())
+        if not any(values for _phases, values in lines.values()):
+            axes.text(0.5, 0.5, "no values in this run", ha="center", transform=axes.transAxes)
         axes.set_title(title)
         axes.set_ylim(-0.05, 1.05)
         axes.set_ylabel("CUR" if key.startswith("cur") else "accuracy")

@@ -217,6 +217,15 @@ def test_missing_values_are_gaps_and_no_run_is_no_figure(tmp_path, summary_of):
     assert not (tmp_path / "none").exists()
 
 
+def test_a_panel_without_values_says_so(summary_of):
+    def texts(labels):
+        axes = figures.accuracy_and_cur(summary_of(labels)).axes
+        return {a.get_title().split("\n")[0] for a in axes if a.texts}
+
+    assert texts(["cloud_only"]) == {"Probe accuracy"}
+    assert texts(["cloud_only", "ecc_snn"]) == set()
+
+
 def test_strategies_differ_without_colour():
     styles = line_styles([str(i) for i in range(14)])
     for a, b in itertools.combinations(styles.values(), 2):
