@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ _PER_ROW = 5  # panels of strategies side by side that stay readable at paper wi
 _ON_THE_WAY = ("end", "edge", "up", "cloud", "down")  # the stages as a task passes them
 _Part = tuple[str, str, bool]
 _LEGEND = 1.3  # width of a legend, in panels
+_MARK: dict[str, Any] = {"color": "black", "linewidth": 2.0}
 _MANY_PHASES = 6  # with more, no numbers stand above the bars
 
 # (group of metrics, its parts as (name, stage, is it waiting), quantity, unit, legend)
@@ -120,7 +121,8 @@ def energy_and_latency(summary: Summary) -> Figure:
         for i, (label, of) in enumerate(summary.items()):
             block, column = divmod(i, _PER_ROW)
             axes = figure.add_subplot(grid[2 * block + row, column])
-            _stack(axes, of["phases"], group, shown, scale)
+            marked = _overlapping(of["phases"]) if group == "latency_parts_s" else {}
+            _stack(axes, of["phases"], group, shown, scale, marked)
             _phase_axis(axes, summary)
             axes.set_xlim(-0.6, _last_phase(summary) + 0.6)
             axes.set_ylim(0, 1.15 * scale * tallest or 1.0)
@@ -133,6 +135,11 @@ def energy_and_latency(summary: Summary) -> Figure:
             Patch(label=name.replace("_", " "), **area(part, is_wait=is_wait))
             for name, part, is_wait in reversed(shown)
         ]
+        if group == "latency_parts_s" and any(
+            _overlapping(of["phases"]) for of in summary.values()
+        ):
+            said = "mean latency\n(bars: sums of\nparts at once)"
+            handles.append(Line2D([], [], label=said, **_MARK))
         beside = figure.add_subplot(grid[row, n_columns])
         beside.set_axis_off()
         legend = beside.legend(handles=handles, title=title, loc="center left", handleheight=1.4)
@@ -198,7 +205,12 @@ def _tallest(summary: Summary, group: str, parts: Sequence[_Part]) -> float:
 
 
 def _stack(
-    axes: Axes, phases: Sequence[dict[str, Any]], group: str, parts: Sequence[_Part], scale: float
+    axes: Axes,
+    phases: Sequence[dict[str, Any]],
+    group: str,
+    parts: Sequence[_Part],
+    scale: float,
+    marked: Mapping[int, float],
 ) -> None:
     x = [phase["phase"] for phase in phases]
     bottom = [0.0] * len(x)
@@ -208,7 +220,21 @@ def _stack(
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
     if len(x) <= _MANY_PHASES:
         for phase, top in zip(x, bottom, strict=True):
-            axes.text(phase, top, brief(top), ha="center", va="bottom", fontsize=6)
+            number = scale * marked[phase] if phase in marked else top
+            axes.text(phase, top, brief(number), ha="center", va="bottom", fontsize=6)
+    for phase, total in marked.items():
+        axes.plot([phase - 0.4, phase + 0.4], [scale * total] * 2, **_MARK)
+
+
+def _overlapping(phases: Sequence[dict[str, Any]]) -> dict[int, float]:
+    """Give the mean latency where its parts, some of which run at once, add up to more."""
+    found = {}
+    for phase in phases:
+        mean_s = phase["latency_s"]["mean"]
+        parts_s = sum(part_s or 0.0 for part_s in phase["latency_parts_s"].values())
+        if mean_s is not None and parts_s > mean_s * (1 + 1e-6):
+            found[phase["phase"]] = mean_s
+    return found
 
 
 def _wrapped(label: str, width: int = 14) -> str:

@@ -147,6 +147,21 @@ def test_stacked_bars_add_up_to_the_totals_in_the_unit_of_the_axis(summary_of):
     assert "up wait" in in_latency and "cloud wait" not in in_latency
 
 
+def test_parts_that_run_at_once_are_no_longer_a_latency(summary_of):
+    summary = summary_of(["ecc_snn", "cloud_only"], 3)
+    before = figures.energy_and_latency(summary)
+    phase = summary["ecc_snn"]["phases"][1]
+    phase["latency_s"]["mean"] = 0.01234  # less than its parts take one after the other
+    after = figures.energy_and_latency(summary)
+    assert not any("at once" in text for texts in legend_texts(before) for text in texts)
+    assert "at once" in legend_texts(after)[1][-1]
+    assert "at once" not in "".join(legend_texts(after)[0])
+    assert not any(axes.lines for axes in before.axes)
+    ((line,),) = [list(axes.lines) for axes in after.axes if axes.lines]
+    assert list(line.get_ydata()) == pytest.approx([12.34, 12.34])
+    assert "12" in [text.get_text() for text in line.axes.texts]
+
+
 @pytest.mark.parametrize("n", [1, 7])
 def test_the_legend_stands_beside_the_data_and_inside_the_page(summary_of, n):
     labels = [f"{label}_{i}" for i, label in enumerate((*LABELS, *LABELS)[:n])]

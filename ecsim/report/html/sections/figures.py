@@ -135,6 +135,9 @@ def latency(summary: Summary) -> Markup:
     left = ", ".join(label for label in summary if label not in stable)
     if left:
         note += f" Not shown, as a queue cannot keep up: {left}."
+    overlapping = ", ".join(label for label, of in stable.items() if _overlaps(of))
+    if overlapping:
+        note += f" Bars add up what runs at once, the number is the latency: {overlapping}."
     title = "Mean latency by stage"
     return _stacked(stable, "latency_parts_s", _LATENCY, title, ("latency", "s"), note)
 
@@ -209,6 +212,8 @@ def _stacked(
             if (length := _of(of, group, name)) > 0
         ]  # fmt: skip
         total = sum(piece.length for piece in pieces)
+        if group == "latency_parts_s" and _overlaps(of):
+            total = of["latency_s"]["mean"]
         rows.append((label, with_unit(total, unit), pieces))
     totals = [sum(piece.length for piece in pieces) for _, _, pieces in rows]
     x = linear(quantity, [0.0, *totals], unit)
@@ -219,6 +224,11 @@ def _stacked(
     ]
     legend = marks.areas_legend([(_words(name), stage, wait) for name, stage, wait in shown])
     return figure(title, [bars.stacked(title, x, rows)], table(title, columns, cells), legend, note)
+
+
+def _overlaps(of: Mapping[str, Any]) -> bool:
+    mean_s = of["latency_s"]["mean"] or 0.0
+    return sum(_of(of, "latency_parts_s", name) for name, _, _ in _LATENCY) > mean_s * (1 + 1e-6)
 
 
 def _of(of: Mapping[str, Any], group: str, name: str) -> float:
