@@ -73,12 +73,17 @@ def keys_and_values(
 
 
 def in_unit(dimension: str) -> Callable[[click.Context, click.Parameter, str | None], float | None]:
-    """Give a callback that reads an option's quantity of this dimension, to its SI value."""
+    """Give a callback that reads a quantity to its SI value: none below 0, no rate of 0."""
+    is_rate = dimension == "bit rate"
 
     def read(_: click.Context, param: click.Parameter, text: str | None) -> float | None:
         try:
-            return None if text is None else Unit(dimension).parse(text)
+            value = None if text is None else Unit(dimension).parse(text)
         except ValueError as error:
             raise UserError(f"--{param.name}: {error}") from None
+        if value is not None and (value < 0 or (is_rate and value == 0)):
+            least = "more than 0" if is_rate else "at least 0"
+            raise UserError(f"--{param.name}: expected {least}, got {text!r}")
+        return value
 
     return read

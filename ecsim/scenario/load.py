@@ -25,6 +25,7 @@ from ecsim.scenario.tree import DEFAULT, Origin, Path, Tree
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _GRAPH = "topology.graph"
+_OTHERS = ("sweep", "search", "claims")  # sections of files that name a scenario and are none
 S = TypeVar("S", bound=Section)
 
 
@@ -86,6 +87,10 @@ class Source:
         for key, value in overrides.items():
             problems += override(tree, key, value) if key != _GRAPH else []
         data = tree.plain()
+        other = next((kind for kind in _OTHERS if kind in data), None)
+        if other and "scenario" in data:
+            message = f"expected a scenario, got a file for `ecsim {other}`"
+            raise ScenarioError([located(tree, ("scenario",), message)])
         found: list[Problem] = []
         scenario: Scenario | None = None
         try:

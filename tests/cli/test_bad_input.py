@@ -85,6 +85,17 @@ def test_a_file_that_is_not_yaml(tmp_path):
     assert f"{path}:" in call("run", path)
 
 
+@pytest.mark.parametrize("kind", ["sweep", "search", "claims"])
+def test_a_file_of_another_kind_names_its_command(tmp_path, kind):
+    path = tmp_path / "other.yaml"
+    path.write_text(f"name: other\nscenario: base.yaml\n{kind}: {{}}\n")
+    output = call("validate", path)
+    assert output.count("\n") == 1
+    assert (
+        f"other.yaml:2:11: scenario: expected a scenario, got a file for `ecsim {kind}`" in output
+    )
+
+
 def test_a_file_that_is_not_there(tmp_path):
     assert "nowhere.yaml" in call("run", tmp_path / "nowhere.yaml")
 

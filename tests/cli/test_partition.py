@@ -55,6 +55,9 @@ def test_table_and_picture(tmp_path):
         (("vgg", "--between", "edge,cloud", "--partitioner", "best"), "unknown partitioner"),
         (("vgg", "--between", "edge,cloud", "--setting", "goal=energy"), "goal: unknown key"),
         (("vgg", "--between", "edge,cloud", "--bandwidth", "20"), "--bandwidth: "),
+        (("vgg", "--between", "edge,cloud", "--bandwidth", "-8 Mbit/s"), "expected more than 0"),
+        (("vgg", "--between", "edge,cloud", "--bandwidth", "0 bit/s"), "expected more than 0"),
+        (("vgg", "--between", "edge,cloud", "--reply", "-1 B"), "--reply: expected at least 0"),
         (("vgg", "--between", "edge,cloud", "-o", "cut.gif"), "expected a file of pdf, svg, png"),
     ],
 )
