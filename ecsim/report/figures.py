@@ -131,7 +131,7 @@ def energy_and_latency(summary: Summary) -> Figure:
             axes.set_ylabel(f"{quantity} ({sign}{unit})" if column == 0 else "")
             axes.tick_params(labelleft=column == 0)
             axes.grid(visible=False, axis="x")
-        handles = [
+        handles: list[Patch | Line2D] = [
             Patch(label=name.replace("_", " "), **area(part, is_wait=is_wait))
             for name, part, is_wait in reversed(shown)
         ]
