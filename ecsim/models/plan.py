@@ -6,6 +6,7 @@ channels, ``"M"`` a 2x2 max-pooling, ``"F1024"`` a fully connected layer with 10
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -21,6 +22,21 @@ VGG16: Plan = (
 )  # fmt: skip
 
 AFLKD_BLOCKS = ((32,) * 3, (48,) * 2, (80,) * 5, (128,) * 5)  # AFLKD, section 6.2.2
+
+
+def scaled(plan: Plan, width: float) -> Plan:
+    """Give the plan with `width` (> 0) times the channels and outputs per stage, rounded up.
+
+    >>> scaled((64, "M", "F10"), 0.25)
+    (16, 'M', 'F3')
+    """
+
+    def entry_of(entry: int | str) -> int | str:
+        if isinstance(entry, int):
+            return math.ceil(width * entry)
+        return entry if entry == "M" else f"F{math.ceil(width * int(entry[1:]))}"
+
+    return tuple(map(entry_of, plan))
 
 
 def shapes(plan: Plan, in_shape: Sequence[int]) -> list[tuple[int, ...]]:

@@ -48,10 +48,13 @@ def _plugin():
 BUILT_IN = [
     ("spiking_vgg", SpikingVGG.Params()),
     ("spiking_vgg", SpikingVGG.Params(size="vgg9", steps=2, v_reset=None, surrogate="atan")),
+    ("spiking_vgg", SpikingVGG.Params(size="vgg9", width=0.25, steps=2)),
     ("relu_vgg", ReluVGG.Params()),
+    ("relu_vgg", ReluVGG.Params(width=0.1)),
     ("vgg", VGG.Params()),
     ("vgg", VGG.Params(size="vgg9")),
     ("vgg", VGG.Params(size="vgg11")),
+    ("vgg", VGG.Params(size="vgg9", width=0.5)),
     ("aflkd_cnn", AflkdCNN.Params(blocks=2)),
     ("aflkd_cnn", AflkdCNN.Params(blocks=3, fc=0)),
     ("resnet", ResNet.Params()),
@@ -127,6 +130,23 @@ def test_vgg_and_spiking_vgg_overlap(size):
     assert seen["snn"].sum(0).shape == seen["ann"].shape
 
 
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("spiking_vgg", SpikingVGG.Params(size="vgg9", width=0.25)),
+        ("relu_vgg", ReluVGG.Params(size="vgg9", width=0.25)),
+        ("vgg", VGG.Params(size="vgg9", width=0.25)),
+    ],
+)
+def test_a_quarter_width_network_has_a_quarter_of_the_channels_of_every_layer(name, params):
+    net = build_from_params(name, params, (3, 32, 32))
+    weights = [p.shape[:2] for p in net.parameters() if p.dim() > 1]
+    channels = [16, 16, 32, 32, 64, 64, 64]
+    flat = 64 * 2 * 2 * 4  # 32 pixels, halved three times
+    assert weights == [*zip([*channels, 256], [3, *channels[:-1], flat], strict=True)]
+    assert net.feature_dim == 256
+
+
 def test_the_vgg9_is_the_papers():
     net = build_from_params("spiking_vgg", SpikingVGG.Params(size="vgg9"), (3, 32, 32))
     assert net.plan == (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", "F1024")
@@ -187,12 +207,12 @@ def test_a_static_image_equals_the_image_repeated():
 
 def test_frames_are_read_in_their_order():
     net = build_from_params("spiking_vgg", None, (1, 8, 8)).eval()
-    frames = torch.randn(2, 4, 1, 8, 8)
+    frames = 4 * torch.randn(2, 4, 1, 8, 8)  # currents that make many neurons fire
     seen = []
     net.stages[0].register_forward_hook(lambda _, __, out: seen.append(out))
     net(frames)
     changed = frames.clone()
-    changed[1, 2] += 1  # sample 1, third frame
+    changed[1, 2] *= -1  # sample 1, third frame
     net(changed)
     differs = (seen[0] != seen[1]).flatten(2).any(2)  # (T, N)
     assert differs[:2].any().item() is False

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Gt
 from torch import Tensor, nn
 
 from ecsim.models import plan as plans
@@ -38,17 +39,18 @@ class ReluVGG(nn.Module):
 
         Attributes
         ----------
-        size : as of `spiking_vgg`.
+        size, width : as of `spiking_vgg`.
         numbers : in which its layers answer; int8 is quantised after the training, which is in
             float32, as is the classifier (see `ecsim.models.ann.int8`).
         """
 
         size: Literal["small", "vgg9"] = "small"
+        width: Annotated[float, Gt(0)] = 1.0
         numbers: Literal["float32", "int8"] = "float32"
 
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
-        self.plan = PLANS[params.size]
+        self.plan = plans.scaled(PLANS[params.size], params.width)
         self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
         shapes = plans.shapes(self.plan, self.in_shape)
         self.feature_dim = math.prod(shapes[-1])

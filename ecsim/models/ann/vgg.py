@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Gt
 from torch import Tensor, nn
 
 from ecsim.models import plan as plans
@@ -40,13 +41,20 @@ class VGG(nn.Module):
 
     @dataclass(frozen=True)
     class Params:
-        """What a scenario may set: the size."""
+        """What a scenario may set.
+
+        Attributes
+        ----------
+        size : "small" is for images of 8x8 to 32x32.
+        width : multiplies the channels of each layer.
+        """
 
         size: Literal["small", "vgg9", "vgg11", "vgg16"] = "small"
+        width: Annotated[float, Gt(0)] = 1.0
 
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
-        self.plan = PLANS[params.size]
+        self.plan = plans.scaled(PLANS[params.size], params.width)
         self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
         shapes = plans.shapes(self.plan, self.in_shape)
         self.feature_dim = shapes[-1][0]

@@ -42,11 +42,13 @@ class SpikingVGG(nn.Module):
         Attributes
         ----------
         size : "vgg9" is the paper's; "small" is for images of 8x8 to 32x32.
+        width : multiplies the channels of each layer; .25 is a quarter-width network.
         steps : number of time-steps T.
         tau, threshold, v_reset, surrogate, alpha, detach_reset : see `LIF`.
         """
 
         size: Literal["small", "vgg9"] = "small"
+        width: Annotated[float, Gt(0)] = 1.0
         steps: Annotated[int, Ge(1)] = 4
         tau: Annotated[float, Interval(gt=0, le=1)] = 0.5
         threshold: Annotated[float, Gt(0)] = 1.0
@@ -58,7 +60,7 @@ class SpikingVGG(nn.Module):
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()
         self.steps = params.steps
-        self.plan = PLANS[params.size]
+        self.plan = plans.scaled(PLANS[params.size], params.width)
         self.in_shape = tuple(in_shape)[-3:]  # frames have the same samples, with a T in front
         shapes = plans.shapes(self.plan, self.in_shape)
         self.feature_dim = math.prod(shapes[-1])
