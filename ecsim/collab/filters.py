@@ -18,7 +18,7 @@ from ecsim.core.entropy import normalized_entropy
 from ecsim.core.types import BoolArray, FloatArray, ModelRef, Prediction
 from ecsim.learning.gate import Gate, fit_gate
 
-TARGETS = {"cur", "accuracy"}
+TARGETS = {"cur", "accuracy", "error"}
 _SCORES = {
     "max_probability": scores.max_probability, "margin": scores.margin, "energy": scores.energy,
 }  # fmt: skip
@@ -37,7 +37,9 @@ class Filtered:
     entropy : of all classes together, or the minimum of the heads' own entropies.
     threshold : delta of Eq. 4; a score above it sends the sample to the cloud. Or what it is chosen
         for on the validation pool, for each version: `{cur: 0.3}`, the largest share that may be
-        uploaded, or `{accuracy: 0.95}`, of edge and cloud with as few uploads as possible.
+        uploaded; with as few uploads as possible `{accuracy: 0.95}` of edge and cloud together, or
+        `{error: 0.05}`, the largest share of wrong ones among the edge's own answers to samples
+        of classes that it knows.
     """
 
     filter: Literal["entropy", "max_probability", "margin", "energy", "learned", "oracle"] = (
@@ -52,8 +54,8 @@ class Filtered:
         if isinstance(given, dict):
             if len(given) != 1 or not {*given} <= TARGETS or not 0.0 <= min(given.values()) <= 1.0:
                 raise ValueError(
-                    "threshold: expected a number, {cur: SHARE} or {accuracy: SHARE} with a share "
-                    f"between 0 and 1, got {given}"
+                    "threshold: expected a number, {cur: SHARE}, {accuracy: SHARE} or "
+                    f"{{error: SHARE}} with a share between 0 and 1, got {given}"
                 )
             if self.filter == "oracle":
                 raise ValueError("threshold: has no effect with filter: oracle")
@@ -118,6 +120,9 @@ class Filter:
         values = self._scores(model, mine.logits)[use]
         if "cur" in target:
             return thresholds.for_cur(values, target["cur"])
+        if "error" in target:
+            known = np.isin(self._asked().labels[use], model.classes)
+            return thresholds.for_error(values[known], mine.is_right[use][known], target["error"])
         cloud_right: BoolArray = self._asked().of_cloud().is_right[use]
         return thresholds.for_accuracy(values, mine.is_right[use], cloud_right, target["accuracy"])
 

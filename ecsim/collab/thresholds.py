@@ -1,4 +1,4 @@
-"""Thresholds chosen on labelled data: the least uploads, or the best use of so many.
+"""Thresholds chosen on labelled data: the fewest uploads, or the best use of so many.
 
 A sample is uploaded when its score exceeds the threshold, so that samples of equal score stay
 together and not every number of uploads can be had.
@@ -54,6 +54,29 @@ def for_accuracy(
     enough = possible[n_right[possible] >= accuracy * n - _ULPS]
     k = int(enough[0] if len(enough) else possible[np.argmax(n_right[possible])])
     return float(ordered[k]) if k < n else _below(ordered)
+
+
+def for_error(scores: FloatArray, edge_right: BoolArray, error: float) -> float:
+    """Give the threshold with the fewest uploads at which few of the edge's answers are wrong.
+
+    Parameters
+    ----------
+    scores, edge_right : per sample, shape (N,); of no samples nothing is known, and all of them
+        are uploaded, as where no threshold is enough.
+    error : the largest share of wrong ones among the answers that the edge gives itself.
+
+    >>> for_error(np.array([0.1, 0.9, 0.5]), np.array([True, False, True]), 0.1)
+    0.5
+    """
+    if not len(scores):
+        return float("-inf")
+    rising = np.argsort(scores, kind="stable")
+    ordered = scores[rising]
+    n_wrong = np.cumsum(~np.asarray(edge_right, bool)[rising])
+    kept = np.arange(1, len(ordered) + 1)
+    is_possible = np.append(ordered[1:] > ordered[:-1], True)
+    enough = np.flatnonzero(is_possible & (n_wrong <= error * kept + _ULPS))
+    return float(ordered[enough[-1]]) if len(enough) else _below(ordered)
 
 
 def _below(scores: FloatArray) -> float:

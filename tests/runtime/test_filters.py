@@ -33,6 +33,7 @@ def run(write_shared_scenario, tmp_path_factory):
         arm("cur", threshold={"cur": 0.3}),
         arm("right", filter="margin", threshold={"accuracy": 0.8}),
         arm("gate", filter="learned", threshold={"cur": 0.3}),
+        arm("few_wrong", threshold={"error": 0.25}),
         {"name": "cloud_only"}, {"name": "edge_only"},
     ]  # fmt: skip
     path = write_shared_scenario("filters", strategies=strategies)
@@ -80,6 +81,11 @@ def test_targets_hold_on_the_validation_pool(run, edge_logits):
     sent = margin(edge_logits[pool]) > threshold["right"]
     right = np.where(sent, labels[pool] == true, edge_logits[pool].argmax(1) == true)
     assert 0.8 <= right.mean() < 0.8 + 2 / len(pool)
+    wrong = edge_logits[pool].argmax(1) != true
+    kept = score <= threshold["few_wrong"]
+    assert 0 < wrong[kept].mean() <= 0.25
+    more = score <= np.min(score[~kept])
+    assert wrong[more].mean() > 0.25
 
 
 def true_labels():
@@ -105,17 +111,19 @@ def test_the_probe_tables_agree_with_the_probe(run):
         if not np.isnan(probe["cur"]):
             assert rows["n_uploaded"].sum() / probe["n"] == pytest.approx(probe["cur"])
     assert set(made.probe_bins["strategy"]) == {*SCORES, "oracle", "cur", "right", "gate",
-                                                "edge_only"}  # fmt: skip
+                                                "few_wrong", "edge_only"}  # fmt: skip
 
 
 def test_all_at_once_gives_the_same_rows(run, tmp_path):
     """The threshold filters go the vectorised way; the event loop must agree."""
     made, path = run
-    labels = {*SCORES, "oracle", "cur", "right", "gate"}
+    labels = {*SCORES, "oracle", "cur", "right", "gate", "few_wrong"}
     assert {made.manifest["engines"][label] for label in labels} == {"vectorised"}
     other = run_scenario(path, out=tmp_path / "event", overrides={"run.engine": "event"})
     pd.testing.assert_frame_equal(made.tasks, other.tasks, check_categorical=False)
-    assert made.summary == other.summary
+    # meters are added up in another order
+    flat = [pd.json_normalize(one.summary) for one in (made, other)]
+    pd.testing.assert_frame_equal(*flat, rtol=1e-12)
 
 
 def test_a_bucket_limits_uploads_and_lets_the_edge_answer(write_scenario, tmp_path):
