@@ -76,7 +76,10 @@ class Row:
             if n_lost := sum(not math.isfinite(value) for value in effects):
                 why += f"; without a value in {n_lost} of {len(effects)} replicates"
         if claim.by_construction is not None:
+            is_against = verdict is Verdict.CONTRADICTED and claim.criterion != "superior"
             verdict, why = Verdict.BY_CONSTRUCTION, claim.by_construction
+            if is_against:  # the default criterion may not have been meant
+                why += "; and yet the effect measured here lies wholly on the other side"
         if claim.not_testable is not None:
             verdict, why = Verdict.NOT_TESTABLE, claim.not_testable
         nan = math.nan

@@ -202,6 +202,7 @@ def test_verdicts_and_their_files(write_suite, tmp_path):
         claim(id="size", criterion="magnitude", paper=0.9),
         claim(id="rule", metric="cur", against="random_offload", by_construction="it | is so"),
         {"id": "gone", "text": "elsewhere", "not_testable": "no data"},
+        claim(id="not_so", primary=False, criterion="less", by_construction="it falls"),
         n=6, scale="tables",
     )  # fmt: skip
     verdicts = ecsim.claims(path, out=tmp_path)
@@ -209,17 +210,20 @@ def test_verdicts_and_their_files(write_suite, tmp_path):
     assert found == {
         "c1": "HOLDS", "three": "INDICATED", "wrong": "CONTRADICTED", "same": "EQUIVALENT",
         "size": "DIRECTION HOLDS, SIZE DIFFERS", "rule": "BY CONSTRUCTION",
-        "gone": "NOT TESTABLE HERE",
+        "gone": "NOT TESTABLE HERE", "not_so": "BY CONSTRUCTION",
     }  # fmt: skip
+    why = {row.id: row.why for row in verdicts.rows}
+    assert why["rule"] == "it | is so"
+    assert why["not_so"].startswith("it falls; and yet")
     stored = json.loads((verdicts.path / "claims.json").read_text())
     assert [row["verdict"] for row in stored["claims"]] == list(found.values())
-    assert stored["claims"][-1]["effect"] is None
+    assert stored["claims"][6]["effect"] is None
     with (verdicts.path / "verdicts.csv").open(newline="") as file:
         assert [row["verdict"] for row in csv.DictReader(file)] == list(found.values())
     lines = (verdicts.path / "verdicts.md").read_text().splitlines()
     assert len(lines) == 2 + len(found)
     assert r"it \| is so" in lines[7]
-    assert verdicts.table["n"].tolist() == [6, 3, 6, 6, 6, 6, 0]
+    assert verdicts.table["n"].tolist() == [6, 3, 6, 6, 6, 6, 0, 6]
     assert verdicts.rows[4].ratio == pytest.approx(verdicts.rows[4].effect / 0.9)
     assert "HOLDS" in verdicts._repr_html_()
 
