@@ -7,7 +7,7 @@ from pathlib import Path
 from ecsim.core.registry import names, resolve
 from ecsim.records.metrics import MEANINGS
 from ecsim.records.tables import dictionary
-from ecsim.scenario.claims import Claim, Elsewhere, Other, Suite
+from ecsim.scenario.claims import Claim, Elsewhere, Other, Suite, There
 from ecsim.scenario.params import params_spec
 from ecsim.scenario.section import Section
 from ecsim.scenario.stream import Corruption, Local
@@ -36,7 +36,7 @@ A claim needs `id` and `text`; unless it is `not_testable` or `by_construction` 
 """
 _OF_CLAIMS: tuple[tuple[str, type[Section]], ...] = (
     ("The suite", Suite), ("A claim", Claim), ("`against` as a mapping", Other),
-    ("`interaction` and `averaged_with`", Elsewhere),
+    ("`interaction` and `averaged_with`", Elsewhere), ("`against` in these", There),
 )  # fmt: skip
 SWEEP = """# Sweep files
 

@@ -217,17 +217,22 @@ def _points(loaded: LoadedSuite, i: int, claim: Claim) -> list[list[Point]]:
     suite, against, elsewhere = loaded.suite, claim.against, claim.elsewhere
     base = {**({} if claim.is_apart else suite.changes), **claim.changes}
     seed = _checked(loaded, i, claim, base, claim.arm, ("arm",)).scenario.seed
-    places: list[tuple[dict[str, object], str, str, tuple[str, ...]]] = [
-        (base, claim.arm or "", against.arm if against else "", ())
-    ]
+    # where it is measured: changes and label of one side and of the other, place in the suite
+    places: list[tuple[dict[str, object], str, dict[str, object], str, tuple[str, ...]]] = []
+    theirs = dict(against.changes) if against else {}
+    other = against.arm if against else ""
+    places.append((base, claim.arm or "", {**base, **theirs}, other, ()))
     if elsewhere is not None:
-        labels = elsewhere.arm or claim.arm or "", elsewhere.against or places[0][2]
+        here = {**base, **elsewhere.changes}
+        if elsewhere.against is not None:
+            other, theirs = elsewhere.against.arm, dict(elsewhere.against.changes) or theirs
         name = "interaction" if claim.interaction else "averaged_with"
-        places.append(({**base, **elsewhere.changes}, *labels, (name,)))
-    for here, arm, other, at in places:
+        arm = elsewhere.arm or claim.arm or ""
+        places.append((here, arm, {**here, **theirs}, other, (name,)))
+    for here, arm, there, other, at in places:
         wanted = [(here, arm, at or ("arm",))]
         if against is not None:
-            wanted.append(({**here, **against.changes}, other, at or ("against",)))
+            wanted.append((there, other, at or ("against",)))
         for changed, label, where in wanted:
             if _checked(loaded, i, claim, changed, label, where).scenario.seed != seed:
                 message = "expected no seed of its own: both sides have those of the replicates"
@@ -247,13 +252,13 @@ def _points(loaded: LoadedSuite, i: int, claim: Claim) -> list[list[Point]]:
         row = []
         for x, change in xs:
             sides = []
-            for here, label, other, _ in places:
+            for here, label, there, other, _ in places:
                 cell = _cell(loaded, i, file, {**here, **change}, chosen)
                 if against is None:
                     sides.append(Sides(cell, label))
                     continue
-                theirs = {**here, **against.changes, **change}
-                sides.append(Sides(cell, label, _cell(loaded, i, file, theirs, chosen), other))
+                facing = _cell(loaded, i, file, {**there, **change}, chosen)
+                sides.append(Sides(cell, label, facing, other))
             row.append(Point(sides[0], sides[1] if elsewhere else None, x))
         found.append(row)
     return found

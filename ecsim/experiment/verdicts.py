@@ -124,20 +124,25 @@ def measure(claim: Claim) -> str:
         return ""
     other = "" if claim.value is None else f"{claim.value:g}"
     if (against := claim.against) is not None:
-        about = _changes(against.changes)
-        if against.metric not in (None, claim.metric):
-            about = ", ".join(filter(None, (f"its {against.metric}", about)))
-        other = against.arm + (f" ({about})" if about else "")
+        own = "" if against.metric in (None, claim.metric) else f"its {against.metric}"
+        other = _labelled(against.arm, own, _changes(against.changes))
     text = claim.arm or ""
     if other:
         text += f" / {other} - 1" if claim.effect == "relative" else f" - {other}"
     if claim.elsewhere is not None:
-        there = [part for part in (claim.elsewhere.arm, claim.elsewhere.against) if part]
+        there = [claim.elsewhere.arm] if claim.elsewhere.arm else []
+        if (facing := claim.elsewhere.against) is not None:
+            there.append(_labelled(facing.arm, _changes(facing.changes)))
         place = ", ".join(filter(None, (" - ".join(there), _changes(claim.elsewhere.changes))))
         how = "minus the same with" if claim.interaction else "averaged with the same with"
         text += f", {how} {place}"
     metric = claim.metric + ("" if claim.phase is None else f" in phase {claim.phase}")
     return f"{metric}: {f'slope over {claim.over} of ' if claim.over else ''}{text}"
+
+
+def _labelled(arm: str, *about: str) -> str:
+    told = ", ".join(filter(None, about))
+    return f"{arm} ({told})" if told else arm
 
 
 def _changes(changes: Mapping[str, Any]) -> str:

@@ -53,16 +53,29 @@ class Other(Section):
     changes: Changes = Field(default_factory=dict, alias="set")
 
 
+def _other(value: Any) -> Any:
+    return {"arm": value} if isinstance(value, str) else value
+
+
+class There(Section):
+    """The other side where the effect is measured a second time."""
+
+    arm: str = Field(description="label of the strategy")
+    changes: Changes = Field(
+        default_factory=dict,
+        alias="set",
+        description="changes of this side alone; by default those of the claim's `against`",
+    )
+
+
 class Elsewhere(Section):
     """Where the same effect is measured a second time."""
 
     arm: str | None = Field(default=None, description="label of the strategy; default: the same")
-    against: str | None = Field(default=None, description="label of the other; default: the same")
+    against: Annotated[There | None, BeforeValidator(_other)] = Field(
+        default=None, description="label of the other, or {arm, set}; default: the claim's"
+    )
     changes: Changes = Field(default_factory=dict, alias="set")
-
-
-def _other(value: Any) -> Any:
-    return {"arm": value} if isinstance(value, str) else value
 
 
 class Claim(Section):

@@ -114,6 +114,8 @@ def test_second_measurements_are_subtracted_or_averaged(write_suite, tmp_path):
         claim(id="main", averaged_with=there),
         claim(id="arms", metric="cur", averaged_with={"arm": "cloud_only", "against": "edge_only"}),
         claim(id="alone", against=None, over="phase", metric="cur", interaction=there),
+        claim(id="own", metric="cur", interaction={
+            "arm": "cloud_only", "against": {"arm": "ecc_snn", "set": there["set"]}}),
         claim(id="metric", metric="cur",
               against={"arm": "ecc_snn", "metric": "accuracy", "set": there["set"]}),
     )  # fmt: skip
@@ -136,6 +138,7 @@ def test_second_measurements_are_subtracted_or_averaged(write_suite, tmp_path):
         "inter": lambda a, b: gain(a) - gain(b),
         "main": lambda a, b: (gain(a) + gain(b)) / 2,
         "arms": lambda a, b: (a["ecc_snn"]["cur"] + 1.0) / 2,
+        "own": lambda a, b: a["ecc_snn"]["cur"] - (1.0 - b["ecc_snn"]["cur"]),
         "alone": lambda a, b: slope(a) - slope(b),
         "metric": lambda a, b: a["ecc_snn"]["cur"] - b["ecc_snn"]["accuracy"],
     }
