@@ -32,6 +32,7 @@ _INDEX: dict[str, dict[str, str]] = {
         "pictures": "ecsim.data.pictures:Pictures",
         "tiny_imagenet": "ecsim.data.pictures:TinyImageNet",
         "caltech101": "ecsim.data.pictures:Caltech101",
+        "cifar10_pictures": "ecsim.data.pictures:Cifar10Pictures",
         "nmnist": "ecsim.data.events:NMnist",
     },
     "schedule": {

@@ -75,7 +75,7 @@ class TinyImageNet(Pictures):
     """
 
     name: ClassVar[str] = "tiny_imagenet"
-    wanted: ClassVar[str] = "tiny-imagenet-200"
+    wanted: ClassVar[str] = "the folder tiny-imagenet-200"
     size: ClassVar[int] = 64
 
     @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class TinyImageNet(Pictures):
         """Give the folder or archive; raise `DataError` when it is not there."""
         place = folder_of(self.name, self.params.path)
         if not place.exists():
-            raise DataError(absent(self.name, place, [f"the folder {self.wanted}"]))
+            raise DataError(absent(self.name, place, [self.wanted]))
         return place
 
 
@@ -109,7 +109,20 @@ class Caltech101(TinyImageNet):
     """
 
     name: ClassVar[str] = "caltech101"
-    wanted: ClassVar[str] = "101_ObjectCategories"
+    wanted: ClassVar[str] = "the folder 101_ObjectCategories"
+
+    Params = TinyImageNet.Params
+
+
+class Cifar10Pictures(TinyImageNet):
+    """CIFAR-10 as picture files: 32 x 32 pixels in 10 classes, ``train`` and ``test``.
+
+    Where they are JPEG, pixels are not the published ones, and accuracies not those of papers.
+    """
+
+    name: ClassVar[str] = "cifar10_pictures"
+    wanted: ClassVar[str] = "the folders train and test, with a folder per class in them"
+    size: ClassVar[int] = 32
 
     Params = TinyImageNet.Params
 

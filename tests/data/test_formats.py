@@ -213,6 +213,18 @@ def test_caltech_layout_scales_and_leaves_clutter_out(tmp_path):
     assert len(data.test) == 0
 
 
+def test_cifar10_as_pictures_from_the_folder_of_data_sets(tmp_path):
+    with pytest.raises(DataError, match="expected the folders train and test"):
+        make("cifar10_pictures").load()
+    parts = {f"{part}/{name}/1.png": picture(3, (32, 32)) for part in ("test", "train")
+             for name in ("cat", "dog")}  # fmt: skip
+    write_files(tmp_path / "sets" / "cifar10_pictures", parts)
+    data = make("cifar10_pictures").load()
+    contract(data)
+    assert data.class_names == ("cat", "dog") and data.images.shape == (4, 3, 32, 32)
+    assert data.test.tolist() == [2, 3]
+
+
 def test_pictures_that_do_not_fit(tmp_path):
     write_files(tmp_path / "none", {"a.txt": b""})
     with pytest.raises(DataError, match="expected pictures"):

@@ -7,8 +7,6 @@ import pytest
 
 import ecsim
 from ecsim.data.catalogue import differing, open_dataset
-from ecsim.data.pictures import Pictures
-from ecsim.scenario.files import Place
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
@@ -42,7 +40,7 @@ def test_nmnist_events_tell_the_digits_apart():
 @pytest.mark.slow
 def test_cifar10_as_pictures():
     path = SHARED / "cifar10-jpeg" / "cifar10_jpeg.tar.xz"
-    data = Pictures(Pictures.Params(path=Place(str(path), path))).load()
+    data = open_dataset("cifar10_pictures", path)
     assert data.images.shape == (60_000, 3, 32, 32) and len(data.test) == 10_000
     assert np.bincount(data.labels).tolist() == [6000] * 10
     mean = data.images[::50].mean((0, 2, 3)) / 2 + 0.5
