@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -38,3 +41,32 @@ def test_bf16_trains_float32_weights(data):
     assert all(p.dtype == torch.float32 for p in net.parameters())
     with compute.active():
         assert net.features(torch.as_tensor(data.images[:2])).dtype == torch.bfloat16
+
+
+FAULTS = """
+import ctypes, resource, sys
+import numpy as np
+from ecsim.learning.compute import keep_freed_memory
+
+if not hasattr(ctypes.CDLL(None), "mallopt"):
+    sys.exit(77)
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+np.ones(2**22)  # 32 MB
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    np.ones(2**22)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+def test_freed_memory_is_kept_for_the_next_block():
+    def faults(how):
+        done = subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True)
+        if done.returncode == 77:
+            pytest.skip("not glibc")
+        return int(done.stdout)
+
+    assert faults("keep") < 100
+    assert faults("usual") > 100  # or there is nothing to do
