@@ -25,7 +25,7 @@ from ecsim.collab.operations import (
 )
 from ecsim.collab.place import Answers, Place
 from ecsim.collab.updates import Condition, Deployment, UpdatePolicy
-from ecsim.core.errors import Refused, StrategyError
+from ecsim.core.errors import StrategyError
 from ecsim.core.randomness import Streams
 from ecsim.core.types import Batch, ExitPoint, ModelRef, Part, Task, UpdateResult, Work
 from ecsim.kernel import (
@@ -193,12 +193,8 @@ class Context:
         memory = place.memory if place.host is place.inference else None
         if memory is not None and not memory.fits(need_bytes):
             self.record("training_refused", need_bytes)
-            return Fail(
-                Refused(
-                    f"a training of version {plan.child.version} of {plan.child.role} takes "
-                    f"{need_bytes:g} bytes, the memory of {node} is {memory.capacity_bytes:g}"
-                )
-            )
+            what = f"a training of version {plan.child.version} of {plan.child.role}"
+            return Fail(memory.refuse(what, need_bytes))
         policy.add(learner, model, plan, batch, device)
         seconds, joules = place.host_price(plan.work)
         self._trained[device, plan.child.key] = Deployment(

@@ -22,9 +22,16 @@ class Memory:
     capacity_bytes : what fits into it; inf: all.
     load_byte_per_s : rate from storage into it; inf: at once.
     load_w : marginal power of the engine while it loads.
+
+    Attributes
+    ----------
+    n_refused : how often something was larger than it.
+    why : what the first of them needed, and what there is; empty without any.
     """
 
-    __slots__ = ("_resident", "capacity_bytes", "load_byte_per_s", "load_w", "node")
+    __slots__ = (
+        "_resident", "capacity_bytes", "load_byte_per_s", "load_w", "n_refused", "node", "why",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,6 +44,8 @@ class Memory:
         self.capacity_bytes = capacity_bytes
         self.load_byte_per_s = load_byte_per_s
         self.load_w = load_w
+        self.n_refused = 0
+        self.why = ""
         self._resident: OrderedDict[str, int] = OrderedDict()  # bytes by key; the latest last
 
     @property
@@ -48,8 +57,18 @@ class Memory:
         """Whether so many bytes fit into it when nothing else is there."""
         return size_bytes <= self.capacity_bytes
 
-    def use(self, model: ModelRef) -> float:
+    def refuse(self, what: str, size_bytes: float) -> Refused:
+        """Note that something does not fit, and give the error that says so."""
+        there = _shown(self.capacity_bytes)
+        why = f"{what} needs {_shown(size_bytes)}, the memory of {self.node} has {there}"
+        self.n_refused += 1
+        self.why = self.why or why
+        return Refused(why)
+
+    def use(self, model: ModelRef, what: str = "") -> float:
         """Have a version in memory now; give the time of loading it in s, 0 where it was there.
+
+        `what` says which part of the version it is, for the message: "a part of ".
 
         Raises
         ------
@@ -61,10 +80,7 @@ class Memory:
             return 0.0
         size_bytes = model.param_bytes
         if not self.fits(size_bytes):
-            raise Refused(
-                f"version {model.version} of {model.role} has {size_bytes} bytes, the memory of "
-                f"{self.node} {self.capacity_bytes:g}"
-            )
+            raise self.refuse(f"{what}version {model.version} of {model.role}", size_bytes)
         while sum(resident.values()) + size_bytes > self.capacity_bytes:
             resident.popitem(last=False)
         resident[model.key] = size_bytes
@@ -75,22 +91,28 @@ class Loading:
     """The answers of a version whose weights must be in memory before it is asked.
 
     Looking an answer up is a use of the memory: the time and energy of a load are added to those
-    of the inference that causes it.
+    of the inference that causes it. `what` is as for `Memory.use`.
     """
 
-    __slots__ = ("_answers", "_memory", "_model")
+    __slots__ = ("_answers", "_memory", "_model", "_what")
 
     def __init__(
         self,
         answers: Mapping[int, tuple[Prediction, float, float]],
         memory: Memory,
         model: ModelRef,
+        what: str = "",
     ):
         self._answers = answers
         self._memory = memory
         self._model = model
+        self._what = what
 
     def __getitem__(self, sample_id: int) -> tuple[Prediction, float, float]:
-        load_s = self._memory.use(self._model)
+        load_s = self._memory.use(self._model, self._what)
         prediction, seconds, joules = self._answers[sample_id]
         return prediction, seconds + load_s, joules + load_s * self._memory.load_w
+
+
+def _shown(size_bytes: float) -> str:
+    return f"{size_bytes / 1e6:.9g} MB" if size_bytes >= 1e5 else f"{size_bytes:g} B"

@@ -15,6 +15,7 @@ from ecsim.kernel.charger import Charger
 if TYPE_CHECKING:
     from ecsim.collab.oracle import Predictor
 
+_PART = "a part of "  # what of a version must be in memory, for messages
 Price = Callable[[Work], tuple[float, float]]
 
 
@@ -154,11 +155,12 @@ class Place:
         if self.memory is None:
             return found
         if part.cut is None:
-            return Loading(found, self.memory, self._weights_to(model, part))
+            return Loading(found, self.memory, self._weights_to(model, part), _PART)
         graph = self.predictor_of(model).layers(model)
         size = sum(graph[name].param_bytes for name in part.vertices)
         key = f"{model.key}/{'/'.join(part.vertices)}"
-        return Loading(found, self.memory, replace(model, key=key, param_bytes=round(size)))
+        weights = replace(model, key=key, param_bytes=round(size))
+        return Loading(found, self.memory, weights, _PART)
 
     def _weights_to(self, model: ModelRef, part: Part) -> ModelRef:
         """Give the weights between two exits, and the later one's branch, as a version."""

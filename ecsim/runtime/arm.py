@@ -35,7 +35,7 @@ from ecsim.kernel import (
 )
 from ecsim.records.recorder import Recorder
 from ecsim.records.tables import STAGES, STATUSES
-from ecsim.runtime.engines import make_engine, make_host, make_memory
+from ecsim.runtime.engines import make_engine, make_host, make_memory, memory_warnings
 from ecsim.runtime.faults import Mortals, charging_begins, install_faults
 from ecsim.runtime.progress import Progress
 from ecsim.runtime.rows import NOWHERE, TaskRows
@@ -57,11 +57,13 @@ class ArmResult:
     uploads : (uploads, tasks) by device and phase, for ``rate: match``.
     deployments : versions and when they began to serve, for ``versions:``.
     engine : how it was simulated, "event" or "vectorised".
+    warnings : what a reader of the figures should know.
     """
 
     uploads: Uploads = field(default_factory=dict)
     deployments: list[Deployment] = field(default_factory=list)
     engine: str = "event"
+    warnings: list[str] = field(default_factory=list)
 
 
 class Arm:
@@ -168,7 +170,9 @@ class Arm:
         for t_s, name, value in self._context.marks:
             self._recorder.add("marks", strategy=self._label, t_s=t_s, name=name, value=value)
         engine = "event" if vectorised is None else "vectorised"
-        return ArmResult(uploads, self._context.deployments, engine)
+        memories = {name: place.memory for name, place in self._places.items()}
+        warnings = [f"{self._label}: {text}" for text in memory_warnings(memories)]
+        return ArmResult(uploads, self._context.deployments, engine, warnings)
 
     # Building -------------------------------------------------------------------------------
 

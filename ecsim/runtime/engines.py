@@ -74,6 +74,17 @@ def make_memory(
     return memory
 
 
+def memory_warnings(memories: Mapping[str, Memory | None]) -> list[str]:
+    """Say which nodes (by name; of a group the first) had too little memory for what was asked."""
+    found: dict[str, tuple[int, str]] = {}
+    for node, memory in memories.items():
+        if memory is not None and memory.n_refused:
+            group = (member_of(node) or (node, 0))[0]
+            n, why = found.get(group, (0, memory.why))
+            found[group] = n + memory.n_refused, why
+    return [f"{why}: refused {'once' if n == 1 else f'{n} times'}" for n, why in found.values()]
+
+
 def _batch_curves(batch: Batch, cost: EngineCost) -> tuple[Curve, Curve | None]:
     """Give time and energy of a batch: the scenario's curves where it has them, else the card's."""
     latency = curve(batch.latency) if batch.latency else partial(cost.batch_s, one_s=1.0)

@@ -104,6 +104,7 @@ def simulate(
         if decorate is not None:
             decorate(summary, writer.path)
         manifest = _manifest(loaded, system, digest, summary, started)
+        manifest["warnings"] += [text for of in results.values() for text in of.warnings]
         manifest["engines"] = {label: result.engine for label, result in results.items()}
         return writer.commit(manifest, summary)
 

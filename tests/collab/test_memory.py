@@ -103,7 +103,7 @@ def test_what_is_larger_than_the_memory_is_refused_at_the_yield():
             return str(error), bench.ctx.now
 
     (message, now), account = bench.run(serve())
-    assert message == "version 2 of edge has 300 bytes, the memory of cam 299"
+    assert message == "version 2 of edge needs 300 B, the memory of cam has 299 B"
     assert now == account.service_s[1] == 4.0
     assert bench.memory.resident == (A.key,)  # nothing made room for it
 

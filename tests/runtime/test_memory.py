@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from ecsim.api import load_plugins
-from ecsim.core.errors import ScenarioError, UserError
+from ecsim.collab.memory import Memory
+from ecsim.core.errors import Refused, ScenarioError, UserError
 from ecsim.core.types import ModelRef
 from ecsim.runtime import models
+from ecsim.runtime.engines import memory_warnings
 from ecsim.runtime.run import run_scenario
 
 # a strategy whose cloud has a second version, which it asks for every other task
@@ -70,6 +72,27 @@ def simulate(write_scenario, tmp_path, monkeypatch):
 def test_tasks_are_dropped_where_the_model_does_not_fit(simulate):
     assert set(simulate(memory="3999999 B").tasks["status"]) == {"dropped"}
     assert "dropped" not in set(simulate(memory="4 MB").tasks["status"])
+
+
+def test_a_run_says_which_memory_was_too_small(simulate):
+    run = simulate(memory="3999999 B", tier="cloud")
+    n = len(run.tasks)
+    (text,) = [text for text in run.manifest["warnings"] if "memory of" in text]
+    assert text == (
+        "cloud_only: version 0 of cloud needs 4 MB, the memory of cloud has 3.999999 MB: "
+        f"refused {n} times"
+    )
+    assert not any("memory of" in text for text in simulate(memory="4 MB").manifest["warnings"])
+
+
+def test_a_group_of_nodes_is_named_once():
+    model = ModelRef("edge", 0, "key", (0, 1), 5_000_000)
+    memories = {"cam[0]": Memory("cam[0]", 1e6), "cam[1]": Memory("cam[1]", 1e6), "gate": None}
+    for name in ("cam[1]", "cam[0]", "cam[1]"):
+        with pytest.raises(Refused):
+            memories[name].use(model, "a part of ")
+    why = "a part of version 0 of edge needs 5 MB, the memory of cam[0] has 1 MB"
+    assert memory_warnings(memories) == [f"{why}: refused 3 times"]
 
 
 def test_a_card_may_have_a_memory_and_the_node_overrides_it(simulate):

@@ -194,6 +194,10 @@ def test_a_node_needs_memory_for_its_own_layers_alone(write_scenario):
     status = run.tasks.groupby("strategy")["status"].agg(set)
     assert status["all_here"] == {"dropped"}  # 0.9 MB of weights
     assert status["part"] == status["first"] == status["planned"] == {"answered"}
+    (text,) = [text for text in run.manifest["warnings"] if "memory of" in text]
+    start = "all_here: a part of version 0 of cloud needs 0."
+    assert text.startswith(start)
+    assert "MB, the memory of cam has 0.4 MB: refused" in text
 
 
 def test_a_spiking_networks_plan_is_right_on_average(write_scenario):
