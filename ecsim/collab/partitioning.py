@@ -139,8 +139,36 @@ class Split:
                 ctx.install(self.route[at], self.model)
 
 
+class Observer:
+    """Told of every message and every part of a task as it begins and ends; does nothing by itself.
+
+    Nodes are positions on the route, and hop `i` lies between the nodes `i` and `i + 1`. What
+    fails or is abandoned has begun, and does not end.
+    """
+
+    def sending(self, hop: int) -> None:
+        """Hear that a message goes over a hop."""
+
+    def sent(self, hop: int, is_up: bool, size_bytes: float) -> None:
+        """Hear that it has come through, on its way from the device or back to it."""
+
+    def running(self, node: int) -> None:
+        """Hear that a part is asked for at a node."""
+
+    def ran(self, node: int, part: tuple[str, ...], prediction: Prediction) -> None:
+        """Hear that the part has run, and what it gave."""
+
+
+_NOBODY = Observer()
+
+
 def run_cut(
-    task: Task, ctx: Context, split: Split, reply_bytes: float, exit: int | None = None
+    task: Task,
+    ctx: Context,
+    split: Split,
+    reply_bytes: float,
+    exit: int | None = None,
+    observer: Observer = _NOBODY,
 ) -> Serving:
     """Serve a task: run each part where it stands, send what crosses on, bring the answer back.
 
@@ -155,18 +183,32 @@ def run_cut(
             size_bytes = 0.0 if prediction is None else prediction.out_bytes
             if INPUT in split.moved[index - 1]:
                 size_bytes += task.payload_bytes
-            yield from _send_along(ctx, route, here, at, size_bytes)
+            yield from send_along(ctx, route, here, at, size_bytes, observer)
         here = at
         if not is_empty(part):
+            observer.running(at)
             prediction = yield ctx.infer(route[at], task, split.model, Part(cut, index, exit))
-    yield from _send_along(ctx, route, here, 0, reply_bytes)
+            observer.ran(at, part, prediction)
+    yield from send_along(ctx, route, here, 0, reply_bytes, observer)
     assert prediction is not None
     return Answer(prediction.label, at=route[here], by=prediction)
 
 
-def _send_along(
-    ctx: Context, route: Sequence[str], here: int, there: int, size_bytes: float
+def send_along(
+    ctx: Context,
+    route: Sequence[str],
+    here: int,
+    there: int,
+    size_bytes: float,
+    observer: Observer = _NOBODY,
 ) -> Background:
+    """Send bytes along a route from one of its nodes to another, hop by hop.
+
+    For use with ``yield from``.
+    """
     step = 1 if there > here else -1
     for stop in range(here, there, step):
+        hop = min(stop, stop + step)
+        observer.sending(hop)
         yield ctx.send(route[stop], route[stop + step], size_bytes)
+        observer.sent(hop, step > 0, size_bytes)

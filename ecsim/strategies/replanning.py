@@ -16,14 +16,13 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from annotated_types import Ge, Gt, Interval, MinLen
 
 from ecsim.collab.context import Context
-from ecsim.collab.partitioning import Split, problem_of
+from ecsim.collab.partitioning import Observer, Split, problem_of, run_cut, send_along
 from ecsim.collab.seen import Seen
 from ecsim.collab.strategy import Background, Serving, Strategy
 from ecsim.core import registry
 from ecsim.core.errors import Down, FlowError, TimedOut, UserError
 from ecsim.core.types import Answer, Cut, FloatArray, ModelRef, Part, Prediction, Task, Work
 from ecsim.core.units import Bytes, Seconds
-from ecsim.partition.cuts import is_empty
 from ecsim.partition.graph import INPUT
 from ecsim.partition.partitioners.prices import Objective, value
 from ecsim.partition.problem import PartitionProblem, estimate, partitioner_named
@@ -123,14 +122,46 @@ class Seat:
         return max(self.tried_s, self.seen.heard_s)
 
 
-class Progress:
-    """How far a task has come: what the device itself has run, and what it is waiting for."""
+class Progress(Observer):
+    """Notes what a device sees of the route while it serves a task, and how far that has come.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    done : the layers that the device itself has run.
+    hop, node : what it is waiting for, if anything: a message, or a part.
+    since_s : when that began.
+    """
+
+    def __init__(self, seat: Seat, ctx: Context) -> None:
+        self._seat = seat
+        self._ctx = ctx
         self.done: tuple[str, ...] = ()
         self.hop: int | None = None
         self.node: int | None = None
         self.since_s = 0.0
+
+    def sending(self, hop: int) -> None:
+        """Wait for a message."""
+        self.hop, self.since_s = hop, self._ctx.now
+
+    def sent(self, hop: int, is_up: bool, size_bytes: float) -> None:
+        """Note how fast it went."""
+        now = self._ctx.now
+        self._seat.seen.sent(hop, is_up, size_bytes, now - self.since_s, now)
+        self.hop = None
+
+    def running(self, node: int) -> None:
+        """Wait for a part."""
+        self.node, self.since_s = node, self._ctx.now
+
+    def ran(self, node: int, part: tuple[str, ...], prediction: Prediction) -> None:
+        """Note how long it waited in the queue, and what need not be run again."""
+        took_s = self._ctx.now - self.since_s
+        service_s, _ = self._ctx.price(self._seat.route[node], prediction.work)
+        self._seat.seen.waited(node, took_s - service_s)
+        self.node = None
+        if node == 0:
+            self.done += part
 
 
 class Replanning(Strategy[P]):
@@ -191,8 +222,8 @@ class Replanning(Strategy[P]):
             seat.is_probing = True
             ctx.mailbox(_mailbox(task.device)).put(None)
         yield from self._plan(seat, task, ctx)
-        split, option, progress = seat.split, seat.present.option, Progress()
-        parts = self._run(task, ctx, seat, split, option, progress)
+        option, progress = seat.present.option, Progress(seat, ctx)
+        parts = run_cut(task, ctx, seat.split, self.params.reply, option.exit, progress)
         try:
             if self.params.timeout is None:
                 return (yield from parts)
@@ -266,48 +297,6 @@ class Replanning(Strategy[P]):
         finally:
             seat.is_planning = False
 
-    def _run(
-        self, task: Task, ctx: Context, seat: Seat, split: Split, option: Option,
-        progress: Progress,
-    ) -> Serving:  # fmt: skip
-        """Serve a task as `run_cut` does, and note what each message and each wait took."""
-        cut, route = split.cut, split.route
-        prediction: Prediction | None = None
-        here = 0
-        for index, (part, at) in enumerate(zip(cut.parts, cut.nodes, strict=True)):
-            if index:
-                size_bytes = 0.0 if prediction is None else prediction.out_bytes
-                if INPUT in split.moved[index - 1]:
-                    size_bytes += task.payload_bytes
-                yield from self._send(ctx, seat, here, at, size_bytes, progress)
-            here = at
-            if is_empty(part):
-                continue
-            progress.node, progress.since_s = at, ctx.now
-            prediction = yield ctx.infer(
-                route[at], task, split.model, Part(cut, index, option.exit)
-            )
-            took_s = ctx.now - progress.since_s
-            seat.seen.waited(at, took_s - ctx.price(route[at], prediction.work)[0])
-            progress.node = None
-            if at == 0:
-                progress.done += part
-        yield from self._send(ctx, seat, here, 0, self.params.reply, progress)
-        assert prediction is not None
-        return Answer(prediction.label, at=route[here], by=prediction)
-
-    def _send(
-        self, ctx: Context, seat: Seat, here: int, there: int, size_bytes: float,
-        progress: Progress,
-    ) -> Background:  # fmt: skip
-        step = 1 if there > here else -1
-        for stop in range(here, there, step):
-            hop = min(stop, stop + step)
-            progress.hop, start_s = hop, ctx.now
-            yield ctx.send(seat.route[stop], seat.route[stop + step], size_bytes)
-            seat.seen.sent(hop, step > 0, size_bytes, ctx.now - start_s, ctx.now)
-            progress.hop = None
-
     def _note_failure(self, seat: Seat, progress: Progress, ctx: Context) -> None:
         """Take the hop that failed, or whose message is late, for lost; a node for slow."""
         if progress.hop is not None:
@@ -332,15 +321,16 @@ class Replanning(Strategy[P]):
 
     def _probe(self, seat: Seat, ctx: Context) -> Background:
         """Send a probe over the route and back whenever a task asks for one."""
-        params, last = self.params, len(seat.route) - 1
+        route, size_bytes = seat.route, self.params.probe_size
+        last = len(route) - 1
         while True:
-            yield ctx.mailbox(_mailbox(seat.route[0])).get()
-            progress = Progress()
+            yield ctx.mailbox(_mailbox(route[0])).get()
+            progress = Progress(seat, ctx)
             try:
                 for node in range(1, last + 1):
-                    yield from self._send(ctx, seat, node - 1, node, params.probe_size, progress)
-                    seat.seen.waited(node, ctx.inference_wait_s(seat.route[node]))
-                yield from self._send(ctx, seat, last, 0, params.probe_size, progress)
+                    yield from send_along(ctx, route, node - 1, node, size_bytes, progress)
+                    seat.seen.waited(node, ctx.inference_wait_s(route[node]))
+                yield from send_along(ctx, route, last, 0, size_bytes, progress)
             except FlowError:
                 if progress.hop is not None:
                     seat.seen.lost(progress.hop)
