@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecsim.core.entropy import entropy, normalized_entropy
+from ecsim.core.scores import confidence_margin as margin
 from ecsim.core.scores import probabilities
 from ecsim.core.types import BoolArray, FloatArray, IntArray
 from ecsim.learning.gate import fit_gate
@@ -36,20 +37,6 @@ def max_probability(logits: FloatArray) -> Floats:
     """
     largest: Floats = probabilities(logits).max(axis=1)
     return largest
-
-
-def margin(logits: FloatArray) -> Floats:
-    """Give the distance of the two largest probabilities, shape (N,); 1 with a single class.
-
-    >>> margin(np.log([[0.7, 0.2, 0.1]])).round(6).tolist()
-    [0.5]
-    """
-    shares = probabilities(logits)
-    if shares.shape[1] == 1:
-        return np.ones(len(shares))
-    second, first = np.partition(shares, -2, axis=1)[:, -2:].T
-    distance: Floats = first - second
-    return distance
 
 
 def entropy_bits(logits: FloatArray) -> Floats:

@@ -1,7 +1,8 @@
 """How unsure a prediction is, by five measures; of each a larger value is less sure.
 
 The normalised entropy itself is in `core.entropy`. With a single class there is nothing to be sure
-of: like the entropy, `max_probability` and `margin` are 1 then.
+of: like the entropy, `max_probability` and `margin` are 1 then. `confidence_margin` alone is larger
+for surer predictions.
 """
 
 from __future__ import annotations
@@ -63,17 +64,30 @@ def max_probability(logits: FloatArray) -> Scores:
 
 
 def margin(logits: FloatArray) -> Scores:
-    """Give 1 minus the distance of the two largest probabilities, in [0, 1], shape (N,).
+    """Give 1 minus `confidence_margin`, in [0, 1], shape (N,); 1 with one class.
 
     >>> margin(np.log([[0.7, 0.2, 0.1]])).round(6).tolist()
+    [0.5]
+    """
+    distance = confidence_margin(logits)
+    if np.shape(logits)[1] == 1:
+        return np.ones(len(distance))
+    score: Scores = 1.0 - distance
+    return score
+
+
+def confidence_margin(logits: FloatArray) -> Scores:
+    """Give the distance of the two largest probabilities, shape (N,); 1 with a single class.
+
+    >>> confidence_margin(np.log([[0.7, 0.2, 0.1]])).round(6).tolist()
     [0.5]
     """
     shares = probabilities(logits)
     if shares.shape[1] == 1:
         return np.ones(len(shares))
     second, first = np.partition(shares, -2, axis=1)[:, -2:].T
-    score: Scores = 1.0 - (first - second)
-    return score
+    distance: Scores = first - second
+    return distance
 
 
 def energy(logits: FloatArray) -> Scores:

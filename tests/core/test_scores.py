@@ -7,7 +7,14 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.special import logsumexp, softmax
 
 from ecsim.core.entropy import normalized_entropy
-from ecsim.core.scores import energy, entropy_of_all, features, margin, max_probability
+from ecsim.core.scores import (
+    confidence_margin,
+    energy,
+    entropy_of_all,
+    features,
+    margin,
+    max_probability,
+)
 
 LOGITS = arrays(
     np.float32,
@@ -26,10 +33,12 @@ def test_equal_those_of_scipy_and_torch(logits):
     np.testing.assert_allclose(energy(logits), free, rtol=1e-12, atol=1e-12)
     if logits.shape[1] == 1:
         assert (max_probability(logits) == 1).all() and (margin(logits) == 1).all()
+        assert (confidence_margin(logits) == 1).all()
         return
     np.testing.assert_allclose(max_probability(logits), 1 - shares.max(axis=1), atol=1e-12)
     top = torch.softmax(torch.tensor(wide), dim=1).topk(2, dim=1).values.numpy()
     np.testing.assert_allclose(margin(logits), 1 - (top[:, 0] - top[:, 1]), atol=1e-12)
+    np.testing.assert_allclose(confidence_margin(logits), top[:, 0] - top[:, 1], atol=1e-12)
 
 
 def test_by_hand():
