@@ -43,6 +43,9 @@ class Predictor(Protocol):
         `out_bytes` are means of what a codec makes of the layers' outputs.
         """
 
+    def layer_names(self, model: ModelRef) -> tuple[str, ...]:
+        """Give the names of the version's layers in their order; nothing is trained for it."""
+
     def exits(self, model: ModelRef) -> tuple[ExitPoint, ...]:
         """Give the version's exits; one that has no early ones has a single one, its end."""
 
@@ -89,6 +92,7 @@ class Oracle:
             examples = next((pool for pool in reversed(pools) if len(pool)), np.empty(0, np.int64))
         self._examples = examples[:_EXAMPLES]
         self._parts: dict[str, Parts] = {}
+        self._layer_names: dict[str, tuple[str, ...]] = {}
 
     def predict(self, model: ModelRef, sample_id: int, part: Part | None = None) -> Prediction:
         """Give the prediction; the first of a chunk runs the network (and trains it if need be).
@@ -118,6 +122,16 @@ class Oracle:
     def layers(self, model: ModelRef, codec: str = "raw") -> LayerGraph:
         """Give the layer graph of a version's network; it is traced when first asked for."""
         return self._parts_of(model).graph(codec)
+
+    def layer_names(self, model: ModelRef) -> tuple[str, ...]:
+        """Trace an untrained twin of a version's network for the names of its layers."""
+        if model.key not in self._layer_names:
+            from ecsim.partition.execution import CutNet
+
+            net = self._versions.known[model.key].architecture.build((model.classes,))
+            layout = CutNet(net, self._images.shape[1:]).layout(1)
+            self._layer_names[model.key] = tuple(layout.layers)
+        return self._layer_names[model.key]
 
     def _parts_of(self, model: ModelRef) -> Parts:
         found = self._parts.get(model.key)
@@ -193,6 +207,10 @@ class Table:
         raise UserError(
             f"the {model.role} model is known by its predictions alone: it has no layers to split"
         )
+
+    def layer_names(self, model: ModelRef) -> tuple[str, ...]:
+        """Raise `UserError`: nobody knows."""
+        return self.layers(model).names
 
     def exits(self, model: ModelRef) -> tuple[ExitPoint, ...]:
         """Give the only exit there is."""

@@ -20,6 +20,7 @@ from ecsim.core.types import Answer, BoolArray, IntArray, ModelRef, Prediction, 
 
 if TYPE_CHECKING:
     from ecsim.collab.context import Context
+    from ecsim.collab.outline import Outline
     from ecsim.collab.validation import Validation
 
 P = TypeVar("P")
@@ -79,6 +80,14 @@ class Strategy(Generic[P]):
     def threshold(self, model: ModelRef) -> float | None:
         """Give the score above which a version's predictions are uploaded; None: there is none."""
         return None
+
+    def check(self, outline: Outline) -> None:
+        """Raise `UserError` (``key: …``) for what does not fit the scenario; nothing is trained.
+
+        `ecsim validate` calls it, and a run before anything else; the message is given the place
+        of the key in the file.
+        """
+        return
 
     def prepare(self, validation: Validation) -> None:
         """Take what choices may be made on; called once, before anything happens."""

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ecsim.collab.outline import Outline
+from ecsim.collab.strategy import Strategy
 from ecsim.core import registry
-from ecsim.core.errors import ScenarioError, UserError
+from ecsim.core.errors import Problem, ScenarioError, UserError
 from ecsim.costs.model import CostModel
 from ecsim.data.dataset import Dataset
 from ecsim.learning.cache import ArtefactCache
@@ -81,6 +83,7 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
     first_s = min(system.delays_s.values())
     system = replace(system, later_clouds=models.later_clouds(first_s, system.horizon_s))
     _check_tasks_and_engines(loaded, system)
+    _check_strategies(loaded, system)
     return system
 
 
@@ -170,6 +173,28 @@ def _check_tasks_and_engines(loaded: Loaded, system: System) -> None:
     if missing and system.update is not None:
         message = f"expected a cloud that knows the edge's classes {missing} too, to learn from"
         problems.append(loaded.problem(("models", "cloud"), message))
+    if problems:
+        raise ScenarioError(problems)
+
+
+def _check_strategies(loaded: Loaded, system: System) -> None:
+    """Let each strategy see whether its keys fit the scenario; say of all of them what does not."""
+    outline = Outline(
+        {plan.name: plan.tier for plan in system.nodes},
+        system.devices,
+        system.first,
+        system.predictors,
+        system.scenario.stream.deadline is not None,
+        system.update is not None,
+    )
+    problems: list[Problem] = []
+    for i, entry in enumerate(system.scenario.strategies):
+        strategy: Strategy[object] = registry.resolve("strategy", entry.name)(entry.params)
+        try:
+            with at(loaded, ("strategies", i)):
+                strategy.check(outline)
+        except ScenarioError as error:
+            problems += error.problems
     if problems:
         raise ScenarioError(problems)
 

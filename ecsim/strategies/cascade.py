@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ecsim.collab.context import Context
+from ecsim.collab.outline import Outline
 from ecsim.strategies.progressive import Progress, Progressive, Step, TierName
 
 
@@ -34,6 +35,10 @@ class Cascade(Progressive[CascadeParams]):
     """Ask the device's model, then the cloud's model on another node."""
 
     Params = CascadeParams
+
+    def places(self, outline: Outline) -> list[str]:
+        """Give where the two models are asked."""
+        return ["edge", self.params.upper]
 
     def steps(self, ctx: Context) -> list[Step]:
         """Give the two models' own answers; a model with exits is asked at its last."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ecsim.collab.context import Context
+from ecsim.collab.outline import Outline
 from ecsim.core.errors import UserError
 from ecsim.strategies.progressive import Progress, Progressive, Step, TierName, in_order
 
@@ -44,6 +45,17 @@ class EarlyExit(Progressive[EarlyExitParams]):
 
     Params = EarlyExitParams
 
+    def places(self, outline: Outline) -> list[str]:
+        """Give the tiers that are asked, one per exit that is not skipped."""
+        exits, at = outline.exits(self.params.role), self.params.at
+        if at and len(at) != len(exits):
+            names = ", ".join(point.name for point in exits)
+            raise UserError(
+                f"at: expected {len(exits)} tiers, one per exit of the {self.params.role} model "
+                f"({names}), got {len(at)}"
+            )
+        return [tier for tier in at or ("edge",) * len(exits) if tier != "skip"]
+
     def steps(self, ctx: Context) -> list[Step]:
         """Give the exits that are asked, each with what the one before hands on."""
         params = self.params
@@ -52,12 +64,6 @@ class EarlyExit(Progressive[EarlyExitParams]):
         exits = ctx.exits(model)
         own: TierName = "end" if ctx.devices[0] in ctx.nodes("end") else "edge"
         at = params.at or (own,) * (len(exits) - 1) + ("cloud",)
-        if len(at) != len(exits):
-            names = ", ".join(point.name for point in exits)
-            raise UserError(
-                f"at: expected {len(exits)} tiers, one per exit of the {params.role} model "
-                f"({names}), got {len(at)}"
-            )
         found: list[Step] = []
         for exit, tier in enumerate(at):
             if tier == "skip":

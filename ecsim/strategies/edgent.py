@@ -16,6 +16,7 @@ from typing import Annotated
 from annotated_types import Gt
 
 from ecsim.collab.context import Context
+from ecsim.collab.outline import Outline
 from ecsim.collab.validation import Validation
 from ecsim.core.errors import UserError
 from ecsim.core.types import Task
@@ -54,6 +55,15 @@ class Edgent(Replanning[EdgentParams]):
         """Keep the validation pool, to measure the exits on."""
         self._validation = validation
 
+    def check(self, outline: Outline) -> None:
+        """See that there are exits to choose from."""
+        super().check(outline)
+        if len(outline.exits(self.params.model)) < 2:
+            raise UserError(
+                f"edgent: expected a {self.params.model} model with early exits, such as "
+                "multi_exit_vgg; this one has none"
+            )
+
     def options(self, ctx: Context, route: Sequence[str]) -> list[Option]:
         """Give one option per exit, with its accuracy on the validation pool."""
         assert self._validation is not None
@@ -61,11 +71,6 @@ class Edgent(Replanning[EdgentParams]):
         model = ctx.model(node)
         if model.key not in self._known:
             found = self._validation.exits_of(model)
-            if len(found) < 2:
-                raise UserError(
-                    f"edgent: expected a {model.role} model with early exits, such as "
-                    "multi_exit_vgg; this one has none"
-                )
             self._known[model.key] = [
                 Option(k, accuracy=float(each.is_right.mean())) for k, each in enumerate(found)
             ]

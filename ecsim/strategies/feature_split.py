@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval, MinLen
 
 from ecsim.collab.context import Context
+from ecsim.collab.outline import Outline
 from ecsim.collab.strategy import Background, Serving, Strategy
 from ecsim.core.errors import Down, FlowError, UserError
 from ecsim.core.types import Answer, Cut, Part, Task, Work
@@ -142,13 +143,20 @@ class FeatureSplit(Strategy[FeatureSplitParams]):
         self._speeds: list[float] = []
         self._layout: Layout | None = None
 
+    def check(self, outline: Outline) -> None:
+        """See that the clusters are there, and as many as there are shares and tiles."""
+        if outline.learns:
+            raise UserError("feature_split serves one version; expected learning.update: none")
+        clusters = tuple(self._expanded([*outline.tiers]))
+        self._check(clusters)
+        if self.params.timed_as is None:
+            outline.layer_names("cloud" if outline.tiers[clusters[0][0]] == "cloud" else "edge")
+
     def background(self, ctx: Context) -> Iterable[Background]:
         """Find the clusters and lay the network out, before the first task; nothing goes on."""
-        if ctx.learns:
-            raise UserError("feature_split serves one version; expected learning.update: none")
-        self._clusters = tuple(self._expanded(ctx))
+        known = [name for tier in ("end", "edge", "cloud") for name in ctx.nodes(tier)]
+        self._clusters = tuple(self._expanded(known))
         self._cluster_of = {name: i for i, names in enumerate(self._clusters) for name in names}
-        self._check(ctx)
         self._model = ctx.model(self._clusters[0][0])
         self._stack, self._rest = self._network(ctx)
         self._lay_out(self._weights(ctx), ctx)
@@ -319,8 +327,7 @@ class FeatureSplit(Strategy[FeatureSplitParams]):
                 ctx.install(name, self._model)
         return stack, Part(Cut((chain, rest), (0, 1)), 1)
 
-    def _expanded(self, ctx: Context) -> Iterable[tuple[str, ...]]:
-        known = [name for tier in ("end", "edge", "cloud") for name in ctx.nodes(tier)]
+    def _expanded(self, known: Sequence[str]) -> Iterable[tuple[str, ...]]:
         for entry in self.params.clusters:
             names = [entry] if isinstance(entry, str) else entry
             found = [n for name in names for n in known if n == name or n.startswith(f"{name}[")]
@@ -332,9 +339,9 @@ class FeatureSplit(Strategy[FeatureSplitParams]):
             else:
                 yield tuple(found)
 
-    def _check(self, ctx: Context) -> None:
-        params, n = self.params, len(self._clusters)
-        names = [name for cluster in self._clusters for name in cluster]
+    def _check(self, clusters: Sequence[Sequence[str]]) -> None:
+        params, n = self.params, len(clusters)
+        names = [name for cluster in clusters for name in cluster]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise UserError(f"clusters: {twice[0]} stands in them twice")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 import numpy as np
 from annotated_types import Ge, Gt
@@ -16,6 +16,7 @@ from annotated_types import Ge, Gt
 from ecsim.collab.context import Context
 from ecsim.collab.exiting import Asked, Exiting, Leaving
 from ecsim.collab.fusion import FusionName
+from ecsim.collab.outline import Outline
 from ecsim.collab.strategy import Background, Serving, Strategy
 from ecsim.collab.validation import Validation
 from ecsim.core.entropy import normalized_entropy
@@ -98,6 +99,24 @@ class Progressive(Strategy[P]):
         """Give the exits in the order in which they are asked; called once, at the start."""
         raise NotImplementedError(f"{type(self).__name__} does not override steps()")
 
+    def places(self, outline: Outline) -> list[str]:
+        """Give the tier of each step, for `check`; the devices' own may be given as edge."""
+        return []
+
+    def check(self, outline: Outline) -> None:
+        """See that exits, tiers, thresholds and deadlines are there."""
+        params, places = self.params, self.places(outline)
+        for place in places:
+            for tier in _tiers(cast(TierName, place)):
+                outline.check_tier("at", tier)
+        given, n = params.threshold, len(places) - 1
+        if places and isinstance(given, tuple) and len(given) != n:
+            raise UserError(
+                f"threshold: expected {n} numbers, one per exit but the last, got {len(given)}"
+            )
+        if params.time_budget == "deadline" and not outline.has_deadlines:
+            raise UserError("time_budget: expected tasks with a deadline (stream.deadline)")
+
     def prepare(self, validation: Validation) -> None:
         """Keep the validation pool, for thresholds, gates and fusions."""
         self._validation = validation
@@ -105,19 +124,7 @@ class Progressive(Strategy[P]):
     def background(self, ctx: Context) -> Iterable[Background]:
         """Let every node have the models that it is asked for; no flow runs beside the tasks."""
         self._steps = steps = self.steps(ctx)
-        tiers = {tier for step in steps for tier in _tiers(step.tier)}
-        lacking = sorted(tier for tier in tiers if not ctx.nodes(tier))
-        if lacking:
-            raise UserError(f"at: there is no node of tier {lacking[0]}")
-        given = self.params.threshold
-        if isinstance(given, tuple) and len(given) != len(steps) - 1:
-            raise UserError(
-                f"threshold: expected {len(steps) - 1} numbers, one per exit but the last, "
-                f"got {len(given)}"
-            )
         hubs = ctx.nodes(self.params.hub) if self.params.views == "all" else []
-        if self.params.views == "all" and not hubs:
-            raise UserError(f"hub: there is no node of tier {self.params.hub}")
         for step in steps:
             for node in [n for tier in _tiers(step.tier) for n in ctx.nodes(tier)] + hubs:
                 if ctx.model(node).key != step.model.key:
@@ -186,8 +193,6 @@ class Progressive(Strategy[P]):
         params = self.params
         limit_s = task.deadline_s if params.time_budget == "deadline" else params.time_budget
         assert not isinstance(limit_s, str)
-        if limit_s is None and params.time_budget is not None:
-            raise UserError("time_budget: expected tasks with a deadline (stream.deadline)")
         if limit_s is not None:
             node = self._node(task, here[0], step, ctx)
             more_s = self._expected_s(task, here[0], node, step, ctx)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from annotated_types import Ge, Gt, Interval, MinLen
 
 from ecsim.collab.context import Context
+from ecsim.collab.outline import Outline
 from ecsim.collab.partitioning import Observer, Split, problem_of, run_cut, send_along
 from ecsim.collab.seen import Seen
 from ecsim.collab.strategy import Background, Serving, Strategy
@@ -205,6 +206,11 @@ class Replanning(Strategy[P]):
         idle = bool(getattr(params, "idle", False))
         return value(problem, candidate.node, Objective(goal, whose, idle))
 
+    def check(self, outline: Outline) -> None:
+        """See that the route can be gone, and that there are layers to split."""
+        outline.check_route(self.params.via)
+        outline.layer_names(self.params.model)
+
     # What happens -------------------------------------------------------------------------------
 
     def background(self, ctx: Context) -> Iterable[Background]:
@@ -247,7 +253,7 @@ class Replanning(Strategy[P]):
         for tier in params.via:
             route.append(ctx.near(route[-1], tier))
         if len(set(route)) < len(route):
-            raise UserError(f"the route {' - '.join(route)} passes a node twice; see `via`")
+            raise UserError(f"via: the route {' - '.join(route)} passes a node twice")
         model = ctx.model(device if params.model == "edge" else ctx.near(device, "cloud"))
         for node in route:
             ctx.install(node, model)

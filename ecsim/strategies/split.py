@@ -6,13 +6,14 @@ algorithms, which `partitioner:` names. Own model of execution: docs/decisions/0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, MinLen
 
 from ecsim.collab.context import Context
+from ecsim.collab.outline import Outline
 from ecsim.collab.partitioning import Split as Cutting
 from ecsim.collab.partitioning import problem_of, run_cut
 from ecsim.collab.strategy import Background, Serving, Strategy
@@ -73,6 +74,11 @@ class Split(Strategy[SplitParams]):
         super().__init__(params)
         self._splits: dict[str, Cutting] = {}
 
+    def check(self, outline: Outline) -> None:
+        """See that the route can be gone, and that the model has the layers that are named."""
+        outline.check_route(self.params.via)
+        _ends(self.params.after, outline.layer_names(self.params.model))
+
     def serve(self, task: Task, ctx: Context) -> Serving:
         """Run the parts one after the other and bring the answer back."""
         return (yield from run_cut(task, ctx, self._splits[task.device], self.params.reply))
@@ -90,7 +96,7 @@ class Split(Strategy[SplitParams]):
         for tier in params.via:
             route.append(ctx.near(route[-1], tier))
         if len(set(route)) < len(route):
-            raise UserError(f"split: the route {' - '.join(route)} passes a node twice; see `via`")
+            raise UserError(f"via: the route {' - '.join(route)} passes a node twice")
         model = ctx.model(device if params.model == "edge" else ctx.near(device, "cloud"))
         problem = problem_of(ctx, route, model, reply_bytes=params.reply, codec=params.codec)
         key = _alike(problem)
@@ -108,15 +114,19 @@ class Split(Strategy[SplitParams]):
         params = self.params
         if not params.after:
             return partitioner_named(params.partitioner, params.settings).plan(problem).node
-        graph = problem.graph
-        ends = []
-        for name in params.after:
-            if name not in graph.index:
-                raise UserError(f"split: after: {not_one_of(name, graph.names, 'layer')}")
-            ends.append(graph.index[name])
-        if ends != sorted(ends):
-            raise UserError(f"split: after: expected layers in their order, got {params.after}")
-        return tuple(sum(i > end for end in ends) for i in range(len(graph)))
+        ends = _ends(params.after, problem.graph.names)
+        return tuple(sum(i > end for end in ends) for i in range(len(problem.graph)))
+
+
+def _ends(after: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Give the places of the named layers among all; raise `UserError` where they are wrong."""
+    for name in after:
+        if name not in names:
+            raise UserError(f"after: {not_one_of(name, names, 'layer')}")
+    ends = [names.index(name) for name in after]
+    if ends != sorted(ends):
+        raise UserError(f"after: expected layers in their order, got {', '.join(after)}")
+    return ends
 
 
 def _alike(problem: PartitionProblem) -> bytes:

@@ -308,7 +308,10 @@ def test_a_failure_on_the_way_leaves_what_the_device_said(simulate):
     ("keys", "message"),
     [
         ({"at": ["edge", "cloud"]}, "expected 3 tiers"),
-        ({"at": ["end", "edge", "cloud"]}, "no node of tier end"),
+        (
+            {"at": ["end", "edge", "cloud"]},
+            "expected a tier that has nodes, one of edge, cloud",
+        ),
         ({"threshold": [0.5]}, "expected 2 numbers"),
         ({"views": "all"}, None),
     ],
@@ -317,8 +320,11 @@ def test_what_does_not_fit_the_network_is_said(simulate, keys, message):
     if message is None:
         simulate(early(**keys, hub="cloud"))
         return
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ScenarioError, match=message) as error:
         simulate(early(**keys))
+    (problem,) = error.value.problems
+    assert problem.line is not None
+    assert problem.path == f"strategies[0].{next(iter(keys))}"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Splitting in the simulator: the plan's latency is the simulated one, and answers are real."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from click.testing import CliRunner
 import ecsim
 from ecsim.cli.main import cli
 from ecsim.core import registry
-from ecsim.core.errors import ScenarioError, UserError
+from ecsim.core.errors import ScenarioError
 from ecsim.runtime.run import run_scenario
 
 QUIET = {
@@ -122,15 +123,33 @@ def test_wrong_names_are_said_where_they_stand(write_scenario):
     ):
         with pytest.raises(ScenarioError, match=message):
             run_scenario(lab(write_scenario, "vgg", TWO, entry))
-    with pytest.raises(UserError, match=r"after: expected a layer .*did you mean"):
-        path = lab(write_scenario, "vgg", TWO, {"after": ["backbone.stages.01"]})
-        run_scenario(path, out=path.parent / "runs")
+
+
+def test_validate_finds_what_the_untrained_network_can_tell(write_scenario):
+    entries = (
+        ({"after": ["backbone.stages.01"]}, "after: expected a layer", "did you mean"),
+        ({"via": ["edge", "cloud"], "after": ["cat", "input"]}, "via: expected another tier", ""),
+        ({"after": ["cat", "input"], "via": ["cloud", "edge"]}, "after: expected layers in", ""),
+        ({"via": ["end"]}, "via: expected a tier that has nodes, one of edge, cloud", ""),
+        ({"after": ["cat"]}, "", ""),
+    )
+    labelled = [{"label": f"arm{i}", **entry} for i, (entry, *_) in enumerate(entries)]
+    path = lab(write_scenario, "vgg", TWO, *labelled)
+    result = CliRunner().invoke(cli, ["validate", str(path)])
+    assert result.exit_code == 2
+    lines = result.output.splitlines()
+    assert len(lines) == 4  # the last entry is right
+    for line, (_, start, hint) in zip(lines, entries[:4], strict=True):
+        assert re.match(rf"{path}:\d+:\d+: strategies\[\d\]\.{start}", line)
+        assert hint in line
 
 
 def test_a_table_of_predictions_cannot_be_split(write_scenario):
     path = write_scenario("table", strategies=[{"name": "split"}])
-    with pytest.raises(UserError, match="cloud model is known by its predictions alone"):
-        run_scenario(path, out=path.parent / "runs")
+    result = CliRunner().invoke(cli, ["validate", str(path)])
+    assert re.search(
+        r"yaml:\d+:\d+: .*cloud model is known by its predictions alone", result.output
+    )
 
 
 OWN = """
