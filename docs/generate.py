@@ -64,12 +64,17 @@ _OF_SWEEPS: tuple[tuple[str, type[Section]], ...] = (
 RESULTS = Path(__file__).parent.parent / "results" / "reference"
 VERDICTS = """# Verdicts on ECC-SNN's claims
 
-What `ecsim claims scenarios/ecc_snn/claims.yaml` found at the scale of digits: effects with their
-95 % intervals over replicates, in SI units and shares of 1 (.01 is a point), beside those of the
-paper where it has one. The verdicts are from code, by rules that were fixed before
-([how to read them](../how-to/compare.md#claims)); what they mean for the paper is in
-[ECC-SNN, claim by claim](../background/ecc-snn.md). Generated from
-`results/reference/ecc_snn-claims/claims.json`, which also names the runs.
+What `ecsim claims` found: effects with their 95 % intervals over replicates, in SI units and shares
+of 1 (.01 is a point), beside those of the paper where it has one. The verdicts are from code, by
+rules that were fixed before ([how to read them](../how-to/compare.md#claims)); what they mean for
+the paper is in [ECC-SNN, claim by claim](../background/ecc-snn.md).
+"""
+SUITES = {"Digits": "claims", "Fashion-MNIST": "claims-fashion", "CIFAR-10": "claims-cifar"}
+SUITE = """
+## {title}
+
+`scenarios/ecc_snn/{name}.yaml`: {scale}. {runs} runs, {minutes:.0f} CPU-minutes. From
+`results/reference/ecc_snn-{name}/claims.json`, which also names the runs.
 
 | id | claim | source | verdict | effect | paper | n | why |
 |---|---|---|---|---|---|---|---|
@@ -117,8 +122,15 @@ def partitioners() -> str:
 
 def verdicts() -> str:
     """Give the page of the verdicts on ECC-SNN's claims, from their stored results."""
-    stored = json.loads((RESULTS / "ecc_snn-claims" / "claims.json").read_text())
-    page = VERDICTS
+    return VERDICTS + "".join(_verdicts(title, name) for title, name in SUITES.items())
+
+
+def _verdicts(title: str, name: str) -> str:
+    stored = json.loads((RESULTS / f"ecc_snn-{name}" / "claims.json").read_text())
+    scale, minutes = stored["claims"][0]["scale"], stored["cpu_s"] / 60
+    page = SUITE.format(
+        title=title, name=name, scale=scale, runs=len(stored["runs"]), minutes=minutes
+    )
     for row in stored["claims"]:
         effect = ""
         if row["effect"] is not None:
