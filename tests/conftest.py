@@ -18,8 +18,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 @pytest.fixture(autouse=True, scope="session")
 def private_cache(tmp_path_factory):
-    """Keep trained artefacts of tests apart from the user's."""
-    folder = tmp_path_factory.mktemp("cache")
+    """Keep trained artefacts of tests apart from the user's; test processes share them."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all processes
+    folder = folder / "cache"
     os.environ["ECSIM_CACHE"] = str(folder)
     return folder
 
