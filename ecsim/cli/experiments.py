@@ -15,6 +15,12 @@ def _names(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str,
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+folder = click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+    help="Folder of the results.",
+)  # fmt: skip
+
+
 @click.command()
 @click.argument("results", nargs=-1, required=True, metavar="RUN...")
 @click.option("--arms", callback=_names, default="", metavar="A,B,...", help="Labels; default all.")
@@ -26,10 +32,7 @@ def _names(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str,
     "--level", type=click.FloatRange(0.5, 0.9999), default=0.95, show_default=True,
     help="Confidence of intervals and tests.",
 )  # fmt: skip
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
-    help="Folder of the results.",
-)  # fmt: skip
+@folder
 @as_json
 def compare(
     results: tuple[str, ...],
@@ -63,10 +66,7 @@ def compare(
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
 @click.option("--finished", is_flag=True, help="Run nothing; judge the replicates that are done.")
 @click.option("--jobs", "-j", type=click.IntRange(1, 1024), default=1, help="Processes.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
-    help="Folder of the results.",
-)  # fmt: skip
+@folder
 @as_json
 def claims(
     file: Path, plugins: tuple[Path, ...], dry_run: bool, finished: bool, jobs: int, out: Path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from ecsim.cli.console import console
 from ecsim.cli.look import root
-from ecsim.cli.options import as_json, scenario_options
+from ecsim.cli.options import F, as_json, scenario_options
 from ecsim.experiment.progress import SweepProgress
 
 if TYPE_CHECKING:
@@ -84,11 +84,14 @@ retries = click.option(
 )  # fmt: skip
 
 
+def _engine_options(command: F) -> F:
+    """Add what says who runs the cells."""
+    return workers(engine(scheduler(command)))
+
+
 @click.command()
 @scenario_options
-@workers
-@engine
-@scheduler
+@_engine_options
 @click.option("--dry-run", is_flag=True, help="Say what would run and what it costs; run nothing.")
 @click.option(
     "--keep-going/--fail-fast", default=True, show_default=True,
@@ -97,19 +100,7 @@ retries = click.option(
 @retries
 @root
 @as_json
-def sweep(
-    file: Path,
-    overrides: dict[str, str],
-    plugins: tuple[Path, ...],
-    jobs: int,
-    engine: str | None,
-    scheduler: str | None,
-    dry_run: bool,
-    keep_going: bool,
-    retries: int,
-    out: Path,
-    as_json: bool,
-) -> None:
+def sweep(dry_run: bool, as_json: bool, **given: Any) -> None:
     """Run the cells of a sweep that are not done; the same command goes on after a stop.
 
     FILE is a scenario with a section `sweep`, or names one. Exit code 1: some cells failed.
@@ -117,47 +108,25 @@ def sweep(
     from ecsim import api
 
     if dry_run:
-        _dry_run(file, overrides, plugins, out, as_json)
+        _dry_run(given["file"], given["overrides"], given["plugins"], given["out"], as_json)
         return
-    with LiveCells(console(stderr=True)) as live, stopping():
-        found = api.sweep(
-            file, set=overrides, jobs=jobs, engine=engine,
-            scheduler=scheduler, retries=retries, keep_going=keep_going, plugins=plugins,
-            out=out, progress=live,
-        )  # fmt: skip
-    report(found, as_json)
+    report(_live(api.sweep, **given), as_json)
 
 
 @click.command()
 @scenario_options
-@workers
-@engine
-@scheduler
+@_engine_options
 @retries
 @root
 @as_json
-def search(
-    file: Path,
-    overrides: dict[str, str],
-    plugins: tuple[Path, ...],
-    jobs: int,
-    engine: str | None,
-    scheduler: str | None,
-    retries: int,
-    out: Path,
-    as_json: bool,
-) -> None:
+def search(as_json: bool, **given: Any) -> None:
     """Run the trials of a search that are left; the same command goes on after a stop.
 
     FILE is a scenario with a section `search`, or names one. Needs: pip install 'ecsim[search]'.
     """
     from ecsim import api
 
-    with LiveCells(console(stderr=True)) as live, stopping():
-        found = api.search(
-            file, set=overrides, jobs=jobs, engine=engine,
-            scheduler=scheduler, retries=retries, plugins=plugins, out=out, progress=live,
-        )  # fmt: skip
+    found = _live(api.search, **given)
     report(found, as_json)
     if not as_json:
         click.echo((found.path / "pareto.csv").read_text(), nl=False)
@@ -178,6 +147,14 @@ def collect(sweep: str, out: Path, as_json: bool) -> None:
     if not isinstance(found, Sweep):
         raise UserError(f"expected a sweep or a search, got the {kind_of(found)} {found.path}")
     report(write(found.path), as_json, is_final=False)
+
+
+def _live(
+    run: Callable[..., Sweep], file: Path, overrides: dict[str, str], **options: Any
+) -> Sweep:
+    """Run the cells, with what was given by the names that `run` has for it, and show them."""
+    with LiveCells(console(stderr=True)) as live, stopping():
+        return run(file, set=overrides, progress=live, **options)
 
 
 @contextmanager
