@@ -80,18 +80,26 @@ def comparison(rows: Sequence[Mapping[str, Any]], level: float) -> Table:
 
 
 def verdicts(rows: Sequence[Mapping[str, Any]], level: float) -> Table:
-    """Give the verdicts of a claims suite, one line per claim; the reasons stand below it."""
-    table = _table(f"Verdicts, with {100 * level:g} % intervals; effects in the unit of the metric")
+    """Give the verdicts of a claims suite, one line per claim; the reasons stand below it.
+
+    A scale that all have in common is said once, above them.
+    """
+    scales = {row["scale"] for row in rows}
+    title = f"Verdicts, with {100 * level:g} % intervals; effects in the unit of the metric"
+    if len(scales) == 1 and (scale := next(iter(scales))):
+        title += f"\nscale: {scale}"
+    table = _table(title)
     for head in ("id", "claim", "verdict"):
         table.add_column(head, overflow="fold")
     for head in ("effect", "low", "high", "n", "paper", "sei"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("scale", overflow="fold")
+    if len(scales) > 1:
+        table.add_column("scale", overflow="fold")
     for row in rows:
         figures = [plain(row[key]) for key in ("effect", "low", "high")]
         table.add_row(
             row["id"], row["claim"], row["verdict"], *figures, str(row["n"] or "-"),
-            plain(row["paper"]), plain(row["sei"]), row["scale"],
+            plain(row["paper"]), plain(row["sei"]), *([row["scale"]] if len(scales) > 1 else []),
         )  # fmt: skip
     return table
 

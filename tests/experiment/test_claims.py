@@ -245,6 +245,17 @@ def test_the_command_plans_first(write_suite, tmp_path):
     assert json.loads(data.stdout)["claims"][0]["n"] == 2
 
 
+def test_a_scale_in_common_is_said_once(write_suite, tmp_path):
+    def printed(*claims):
+        path = write_suite(*claims, n=2, scale="tables of logits")
+        return CliRunner().invoke(cli, ["claims", str(path), "--out", str(tmp_path)]).output
+
+    alike = printed(claim(), claim(id="c2", metric="cur"))
+    assert alike.count("tables of logits") == 1 and "scale: tables of logits" in alike
+    apart = printed(claim(), claim(id="c2", metric="cur", scale="another one"))
+    assert "scale:" not in apart and "another" in apart
+
+
 MISTAKES = [
     (claim(arm="ecc"), "8:8", "claims[0].arm: expected a strategy's label"),
     (claim(metric="acuracy"), None, "did you mean 'accuracy'?"),
