@@ -7,7 +7,7 @@ With ``buffer: filtered`` it learns from what a filter would have uploaded inste
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
 import numpy as np
@@ -33,8 +33,8 @@ class RandomOffloadParams(Filtered, Asking):
     ----------
     rate : probability of an upload, or ``match LABEL``.
     buffer : what devices learn from: what was routed to the cloud, or what the filter would have
-        sent there (filtered), with an upload of its own where it was not; the filter's keys have
-        no effect otherwise.
+        sent there (filtered), with an upload of its own where it was not; the filter's keys are
+        for it alone.
     """
 
     rate: Annotated[float, Interval(ge=0.0, le=1.0)] | str = 0.5
@@ -44,6 +44,10 @@ class RandomOffloadParams(Filtered, Asking):
         Filtered.__post_init__(self)
         if isinstance(self.rate, str) and not self.rate.startswith("match "):
             raise ValueError(f"rate: expected a number or 'match LABEL', got {self.rate!r}")
+        if self.buffer == "routed":
+            for key in fields(Filtered):
+                if getattr(self, key.name) != key.default:
+                    raise ValueError(f"{key.name}: has no effect with buffer: routed")
 
 
 class RandomOffload(Offloading[RandomOffloadParams]):

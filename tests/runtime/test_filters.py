@@ -175,6 +175,14 @@ PROBLEMS = {
     "match": (arm("a", buffer="match b"), "buffer: expected"),
     "itself": (arm("a", buffer="match a"), "wait for each other"),
     "random": ({"name": "random_offload", "buffer": "some"}, "buffer: expected"),
+    "coin": (
+        {"name": "random_offload", "threshold": {"cur": 0.1}},
+        "threshold: has no effect with buffer: routed",
+    ),
+    "coins": (
+        {"name": "random_offload", "filter": "margin", "threshold": 0.2},
+        "filter: has no effect with buffer: routed",
+    ),
 }
 
 
