@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +15,12 @@ def console(*, quiet: bool = False, stderr: bool = False) -> Console:
     if not made.is_terminal:
         made.width = 160  # in a file or a pipe nothing needs to fit a screen
     return made
+
+
+def shown(path: Path) -> Path:
+    """Give a path as people read it: from the working folder on where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def table(*heads: str) -> Table:

@@ -13,7 +13,7 @@ import click
 from rich import progress
 from rich.markup import escape
 
-from ecsim.cli.console import console
+from ecsim.cli.console import console, shown
 from ecsim.cli.look import root
 from ecsim.cli.options import F, as_json, scenario_options
 from ecsim.experiment.progress import SweepProgress
@@ -169,14 +169,15 @@ def stopping() -> Iterator[None]:
 
 def report(found: Sweep, as_json: bool, is_final: bool = True) -> None:
     """Say what a sweep has; leave with 1 where cells failed, and when they should all be there."""
+    folder = shown(found.path)
     n, n_done, n_failed = len(found.planned), len(found.runs), len(found.failures)
     if as_json:
         said = {"path": str(found.path), "cells": n, "done": n_done, "failed": list(found.failures)}
         click.echo(json.dumps(said, indent=2))
     else:
-        click.echo(f"{n_done} of {n} cells done, {n_failed} failed: {found.path / 'cells.csv'}")
+        click.echo(f"{n_done} of {n} cells done, {n_failed} failed: {folder / 'cells.csv'}")
         for cell in list(found.failures)[:10]:
-            click.echo(f"  {found.path / 'failures' / cell}.json", err=True)
+            click.echo(f"  {folder / 'failures' / cell}.json", err=True)
     if is_final and n_done < n:
         sys.exit(1)
 
