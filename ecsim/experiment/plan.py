@@ -19,12 +19,13 @@ from ecsim.experiment.design import Setting, n_settings, settings
 from ecsim.runtime.build import build
 from ecsim.runtime.lookup import lookup
 from ecsim.runtime.progress import Progress
-from ecsim.scenario.load import Loaded, Source, from_validation
+from ecsim.scenario.load import Loaded, Source, command_for, from_validation
 from ecsim.scenario.messages import show
+from ecsim.scenario.override import path_of
 from ecsim.scenario.section import Context
 from ecsim.scenario.sweep import Search, Sweep, SweepFile, Trials
+from ecsim.scenario.tree import SET, Tree, from_plain
 from ecsim.scenario.tree import Path as TreePath
-from ecsim.scenario.tree import Tree, from_plain
 
 MOST_CELLS = 100_000
 REPLICATE = "replicate"
@@ -64,6 +65,11 @@ class Study:
         source = Source.read(path)
         tree = source.tree
         given = tree.plain()
+        if command_for(given) == "claims":
+            message = (
+                "expected a file for `ecsim sweep` or `ecsim search`, got one for `ecsim claims`"
+            )
+            raise ScenarioError([tree.find(("claims",))[0].origin.problem(("claims",), message)])
         is_own = "scenario" in given or (bool(given) and {*given} <= {"name", *_SECTIONS})
         data = given if is_own else {key: given[key] for key in _SECTIONS if key in given}
         context = Context(lookup(), source.path.resolve().parent)
@@ -89,6 +95,13 @@ class Study:
             Path(path), name, source, tree, overrides, sections.sweep, sections.search
         )  # fmt: skip
 
+    def without(self, section: str) -> UserError:
+        """Give the error for a file that lacks the section of a command."""
+        return UserError(
+            f"{self.path}: expected a section {section}, got none; see docs/how-to/sweep.md, or "
+            f"run it with `ecsim {command_for(self.tree.plain())}`"
+        )
+
     def cell(self, section: Trials, setting: Mapping[str, Tree | Any]) -> tuple[Cell, Loaded]:
         """Give a cell with its scenario; raise `ScenarioError` for what is wrong with it.
 
@@ -97,6 +110,7 @@ class Study:
         setting : values by key, as trees with their origin or as plain data.
         """
         which = "sweep" if isinstance(section, Sweep) else "search"
+        self._check_keys(section, which, setting)
         given: dict[str, object] = {
             key: self.placed(value, (which, "set", key)) for key, value in section.fixed.items()
         }
@@ -113,6 +127,25 @@ class Study:
         values = {key: of.plain() if isinstance(of, Tree) else of for key, of in setting.items()}
         file, name = cell.file.resolve(), cell.digest[:_N_DIGITS]  # of any folder, in any process
         return replace(cell, file=file, name=name, values=values), loaded
+
+    def _check_keys(self, section: Trials, which: str, setting: Mapping[str, Tree | Any]) -> None:
+        """Refuse a key that has a value already, which the setting's would replace unseen."""
+        tree = self.source.tree
+        swept: dict[tuple[str, ...], str] = {}
+        for key, value in setting.items():
+            path = path_of(tree, key)
+            if path in swept:
+                message = f"expected each key once, got {swept[path]} again by another name"
+                raise ScenarioError([_as_tree(value).origin.problem((key,), message)])
+            swept[path] = key
+        for key in (*self.overrides, *section.fixed):
+            path = path_of(tree, key)
+            over = next((swept[path[:n]] for n in range(len(path) + 1) if path[:n] in swept), None)
+            if over is not None:
+                message = f"has no effect, as the {which} varies {over}; leave one of them out"
+                if key in self.overrides:
+                    raise ScenarioError([SET.problem((key,), message)])
+                raise ScenarioError([self.problem((which, "set", key), message)])
 
     def problem(self, path: TreePath, message: str) -> Problem:
         """Give a problem at a place of the file."""
@@ -183,7 +216,7 @@ def read_plan(path: str | os.PathLike[str], overrides: Mapping[str, object] = _N
     """
     study = Study.read(path, overrides)
     if study.sweep is None:
-        raise UserError(f"{path}: expected a section sweep, got none; see docs/how-to/sweep.md")
+        raise study.without("sweep")
     n = n_settings(study.sweep)
     if n > MOST_CELLS:
         message = f"expected at most {MOST_CELLS} cells, got {n}"
@@ -215,8 +248,6 @@ def read_plan(path: str | os.PathLike[str], overrides: Mapping[str, object] = _N
 
 
 def _as_tree(value: object) -> Tree:
-    from ecsim.scenario.tree import SET
-
     return value if isinstance(value, Tree) else from_plain(value, SET)
 
 

@@ -78,7 +78,7 @@ def search(
     study_file = Study.read(path, overrides)
     wanted = study_file.search
     if wanted is None:
-        raise UserError(f"{path}: expected a section search, got none; see docs/how-to/sweep.md")
+        raise study_file.without("search")
     objectives = [Objective.parse(text) for text in wanted.objectives]
     probe = _check(study_file, wanted, objectives)
     progress = progress or SweepProgress()

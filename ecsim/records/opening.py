@@ -39,6 +39,16 @@ def open_result(name: str | Path, root: str | Path = ROOT) -> Result:
         return _open(Path(root) / fitting[0])
     if fitting:
         raise StoreError(f"{str(name)!r} is the beginning of several: {', '.join(fitting)}")
+    if Path(name).is_file():
+        raise StoreError(
+            f"{name} is a file and no result; `ecsim run` makes one of a scenario, `ecsim claims` "
+            "of a suite of claims, `ecsim sweep` and `ecsim search` of files for them"
+        )
+    if (Path(name) / "claims.json").is_file():
+        raise StoreError(
+            f"{name} has the verdicts of claims; read verdicts.md in it, or name one of the runs "
+            f"in {Path(name) / 'runs'}"
+        )
     if Path(name).is_dir():
         raise StoreError(f"{name} is no run, replications or sweep: it has none of their manifests")
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)

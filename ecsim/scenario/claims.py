@@ -207,7 +207,7 @@ def load_suite(path: str | os.PathLike[str], *, lookup: Lookup) -> LoadedSuite:
     The scenarios themselves, and whether they have the arms, are not looked at here.
     """
     file = pathlib.Path(path)
-    suite, tree = read_as(Suite, file, lookup, lambda data: _check(data, file, lookup))
+    suite, tree = read_as(Suite, file, lookup, lambda data: _check(data, file, lookup), "claims")
     return LoadedSuite(suite, file, tree)
 
 

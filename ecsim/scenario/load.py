@@ -26,6 +26,7 @@ from ecsim.scenario.tree import DEFAULT, Origin, Path, Tree
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 _GRAPH = "topology.graph"
 _OTHERS = ("sweep", "search", "claims")  # sections of files that name a scenario and are none
+_OWN = ("topology", "strategies", "include")  # a scenario has one of these
 S = TypeVar("S", bound=Section)
 
 
@@ -87,10 +88,11 @@ class Source:
         for key, value in overrides.items():
             problems += override(tree, key, value) if key != _GRAPH else []
         data = tree.plain()
-        other = next((kind for kind in _OTHERS if kind in data), None)
-        if other and "scenario" in data:
+        other = command_for(data)
+        if other in _OTHERS:
             message = f"expected a scenario, got a file for `ecsim {other}`"
-            raise ScenarioError([located(tree, ("scenario",), message)])
+            where = "scenario" if "scenario" in data else other
+            raise ScenarioError([located(tree, (where,), message)])
         found: list[Problem] = []
         scenario: Scenario | None = None
         try:
@@ -136,6 +138,7 @@ def read_as(
     path: pathlib.Path,
     lookup: Lookup,
     check: Callable[[dict[str, Any]], Iterable[tuple[Path, str]]],
+    command: str,
 ) -> tuple[S, Tree]:
     """Read a file of another kind than a scenario: strict YAML into its section.
 
@@ -144,6 +147,7 @@ def read_as(
     section : what the file's top level is.
     check : gives path and message of what does not fit together, from plain data that may be
         malformed.
+    command : that takes such files.
 
     Raises
     ------
@@ -154,6 +158,11 @@ def read_as(
     if tree is None or not reader.is_whole:
         raise ScenarioError(_sorted(reader.problems, reader.files))
     data, found = tree.plain(), list(reader.problems)
+    other = command_for(data)
+    if command not in data and (other in _OTHERS or any(key in data for key in _OWN)):
+        where = next(key for key in (other, *_OWN) if key in data)
+        message = f"expected a file for `ecsim {command}`, got one for `ecsim {other}`"
+        raise ScenarioError([located(tree, (where,), message)])
     try:
         read = section.model_validate(data, context=Context(lookup, path.resolve().parent))
     except ValidationError as error:
@@ -162,6 +171,17 @@ def read_as(
     if found:
         raise ScenarioError(_sorted(found, reader.files))
     return read, tree
+
+
+def command_for(data: Mapping[str, Any]) -> str:
+    """Give the command that runs a file with these keys at the top: run, sweep, search, claims.
+
+    >>> command_for({"scenario": "base.yaml", "sweep": {}}), command_for({"topology": {}})
+    ('sweep', 'run')
+    """
+    others = [kind for kind in _OTHERS if kind in data]
+    is_own = "scenario" not in data and ("claims" not in data or any(key in data for key in _OWN))
+    return "run" if is_own or not others else others[0]
 
 
 def _with_cards(lookup: Lookup, data: Any, folder: pathlib.Path) -> Lookup:

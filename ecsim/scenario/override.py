@@ -40,6 +40,21 @@ def override(tree: Tree, key: str, value: object) -> list[Problem]:
     return [Problem(message, key, place.file or "--set", place.line, place.column)]
 
 
+def path_of(tree: Tree, key: str) -> tuple[str, ...]:
+    """Give the steps of a key, entries of lists by their index however they are named."""
+    inner: Tree | None = tree
+    path = []
+    for step in _INDEX.sub(r".\1", key).split("."):
+        if inner is not None and isinstance(inner.value, list):
+            index = _index(inner, step)
+            path.append(step if isinstance(index, str) else str(index))
+            inner = None if isinstance(index, str) else inner.value[index]
+        else:
+            path.append(step)
+            inner = inner.value.get(step) if inner and isinstance(inner.value, dict) else None
+    return tuple(path)
+
+
 def _put(tree: Tree, steps: list[str], new: Tree) -> str | None:
     path: Path = ()
     for n_left, step in zip(range(len(steps) - 1, -1, -1), steps, strict=True):

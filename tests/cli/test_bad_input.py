@@ -96,6 +96,46 @@ def test_a_file_of_another_kind_names_its_command(tmp_path, kind):
     )
 
 
+def test_a_suite_without_a_scenario_of_its_own_is_one_too(tmp_path):
+    path = tmp_path / "other.yaml"
+    path.write_text("name: other\nclaims: []\n")
+    said = "2:9: claims: expected a scenario, got a file for `ecsim claims`"
+    for command in ("run", "validate"):
+        assert said in call(command, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("topology: {}\n", "topology: expected a file for `ecsim claims`, got one for `ecsim run`"),
+        ("scenario: a.yaml\nsweep: {}\n", "a file for `ecsim claims`, got one for `ecsim sweep`"),
+    ],
+)
+def test_claims_of_another_file_name_its_command(tmp_path, text, said):
+    path = tmp_path / "other.yaml"
+    path.write_text(text)
+    output = call("claims", path)
+    assert said in output and output.strip().count("\n") == 0
+
+
+@pytest.mark.parametrize("command", ["report", "show", "compare"])
+def test_a_file_that_is_no_result_is_not_looked_up_by_name(tmp_path, command):
+    path = tmp_path / "suite.yaml"
+    path.write_text("claims: []\n")
+    assert "suite.yaml is a file and no result; `ecsim run` makes one" in call(command, path)
+    (tmp_path / "claims.json").write_text("{}")
+    assert "has the verdicts of claims; read verdicts.md" in call(command, tmp_path)
+
+
+def test_a_sweep_of_a_suite_names_its_command(tmp_path):
+    (tmp_path / "a.yaml").write_text("name: a\n")
+    path = tmp_path / "suite.yaml"
+    path.write_text("scenario: a.yaml\nclaims: []\n")
+    said = call("sweep", path)
+    assert "suite.yaml:2:9: claims: expected a file for `ecsim sweep` or `ecsim search`" in said
+    assert "got one for `ecsim claims`" in said
+
+
 def test_a_file_that_is_not_there(tmp_path):
     assert "nowhere.yaml" in call("run", tmp_path / "nowhere.yaml")
 

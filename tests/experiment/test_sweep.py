@@ -351,3 +351,33 @@ def test_replicates_vary_all_seeds_also_where_the_command_line_fixes_one(write_s
     path = write_sweep(sweep={"axes": [{"keys": {"replicate": [0, 1]}}]})
     said = call("sweep", path, "--set", "seeds.world=4", "--out", tmp_path / "out", code=2)
     assert "--set: seeds.world: expected no single seeds beside replicates" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "over"),
+    [
+        (THRESHOLD, THRESHOLD),
+        ("strategies.0.threshold", THRESHOLD),
+        ("seeds.world.deeper", "seeds.world"),
+    ],
+)
+def test_a_value_that_the_sweep_would_replace_is_refused(write_sweep, tmp_path, key, over):
+    said = call("sweep", write_sweep(), "--set", f"{key}=0.5", "--out", tmp_path, code=2)
+    message = f"has no effect, as the sweep varies {over}; leave one of them out"
+    assert said.strip() == f"--set: {key}: {message}"
+
+
+def test_a_key_has_one_value_in_the_file_too(write_sweep):
+    axes = [{"keys": {THRESHOLD: [0.1]}}]
+    with pytest.raises(ScenarioError, match=r"yaml:\d+:\d+: .*has no effect, as the sweep varies"):
+        read_plan(write_sweep(sweep={"axes": axes, "set": {"strategies[0].threshold": 0.2}}))
+    axes = [{"keys": {THRESHOLD: [0.1]}}, {"keys": {"strategies.0.threshold": [0.3]}}]
+    with pytest.raises(ScenarioError, match=rf"yaml:\d+:\d+: .*{THRESHOLD} again by another"):
+        read_plan(write_sweep(sweep={"axes": axes}))
+
+
+def test_paths_are_said_from_the_working_folder_on(write_sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = call("sweep", write_sweep(thresholds=[0.3], worlds=[1]))
+    (folder,) = Path("results").iterdir()
+    assert said.splitlines()[-1] == f"1 of 1 cells done, 0 failed: {folder}/cells.csv"
