@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from ecsim import compiled
 from ecsim.collab.context import Context
 from ecsim.collab.drift import DriftWatch
 from ecsim.collab.operations import Account
 from ecsim.collab.place import Answers, Place, Price
-from ecsim.collab.probe import Probed, probe
 from ecsim.collab.strategy import Strategy
 from ecsim.collab.updates import Deployment
 from ecsim.core import registry
@@ -26,7 +22,6 @@ from ecsim.kernel import (
     Background,
     Flow,
     Ledger,
-    MeterRow,
     MeterWindow,
     Node,
     Topology,
@@ -35,6 +30,7 @@ from ecsim.kernel import (
 )
 from ecsim.records.recorder import Recorder
 from ecsim.records.tables import STAGES, STATUSES
+from ecsim.runtime.arm_tables import ArmTables
 from ecsim.runtime.engines import make_engine, make_host, make_memory, memory_warnings
 from ecsim.runtime.faults import Mortals, charging_begins, install_faults
 from ecsim.runtime.progress import Progress
@@ -119,7 +115,6 @@ class Arm:
         self._tracing = Tracing(n_traced, self._context) if n_traced else None
         self._open: dict[int, Account] = {}
         self._ledgers: list[Ledger] = []  # of background flows
-        self._scores: dict[str, Probed] = {}
         first = {name: place.model for name, place in self._places.items()}
         self._rows = self.rows_class(system, recorder, entry.label, first, self._open)
         self._context.on_deploy = self._rows.deployed
@@ -149,7 +144,8 @@ class Arm:
         window.close()
         for drift_watch in self._drifts.values():
             drift_watch.end(system.horizon_s)
-        self._write_batteries()
+        tables = ArmTables(system, self._recorder, self._label, self._entry.versions)
+        tables.batteries(self._faults.batteries)
         self._drain()
         for task_id, account in self._open.items():
             self._end(task_id, account, "in_flight")
@@ -162,11 +158,12 @@ class Arm:
             asks_edge = vectorised.asks_edge
             n_arrived, uploads = vectorised.counts()
         self._check_books(n_arrived)
-        self._write_energy(window)
+        tiers = {name: place.node.tier for name, place in self._places.items()}
+        tables.energy(window.rows(), tiers)
         watch.write(self._recorder, self._label)
         if self._tracing is not None:
             self._tracing.write(self._recorder, self._label)
-        self._write_deployments(asks_edge)
+        tables.versions(self._context.deployments, asks_edge, self._strategy)
         for t_s, name, value in self._context.marks:
             self._recorder.add("marks", strategy=self._label, t_s=t_s, name=name, value=value)
         engine = "event" if vectorised is None else "vectorised"
@@ -413,103 +410,6 @@ class Arm:
         background_j = sum(ledger.total_j for ledger in self._ledgers)
         tasks_j = self._recorder.charged_j(self._label)
         check_energy(self._world, tasks_j + background_j)
-
-    def _write_batteries(self) -> None:
-        for name, battery in self._faults.batteries.items():
-            battery.check()
-            self._recorder.add(
-                "batteries",
-                strategy=self._label,
-                node=name,
-                capacity_j=battery.capacity_j,
-                initial_j=battery.initial_j,
-                final_j=battery.charge_j,
-                charged_j=battery.in_j,
-                drawn_j=battery.out_j,
-                n_depleted=battery.n_depleted,
-                down_s=battery.switch.down_s,
-            )
-
-    def _write_energy(self, window: MeterWindow) -> None:
-        rows = window.rows()
-        columns: dict[str, Any] = dict(zip(MeterRow._fields, zip(*rows, strict=True), strict=True))
-        columns["tier"] = [self._places[name].node.tier for name in columns["node"]]
-        columns["strategy"] = [self._label] * len(rows)
-        self._recorder.add_rows("energy", columns)
-
-    def _write_deployments(self, asks_edge: bool) -> None:
-        edge = self._system.first["edge"]
-        source = self._entry.versions
-        is_own = source == "own"
-        for device in self._system.devices if asks_edge else ():
-            self._probe(device, Deployment(device, edge, 0.0, 0.0))
-        for deployment in self._context.deployments:
-            model = deployment.model
-            self._probe(deployment.device, deployment)
-            self._recorder.add(
-                "updates",
-                strategy=self._label,
-                device=deployment.device,
-                version=model.version,
-                parent_key=deployment.parent_key,
-                key=model.key,
-                phase=self._phase_at(deployment.device, deployment.t_start_s),
-                n_samples=deployment.n_samples,
-                n_classes=len(model.classes),
-                new_classes=" ".join(map(str, deployment.new_classes)),
-                t_start_s=deployment.t_start_s,
-                t_deploy_s=deployment.t_deploy_s,
-                seconds=deployment.seconds if is_own else None,
-                joules=deployment.joules if is_own else None,
-                macs=deployment.macs if is_own else None,
-                source=source,
-                train_loss=self._system.train_loss(model),
-                trained_at=deployment.at,
-                memory_bytes=deployment.memory_bytes if is_own else None,
-                sent_bytes=deployment.sent_bytes if is_own else None,
-            )
-
-    def _probe(self, device: str, deployment: Deployment) -> None:
-        system, model = self._system, deployment.model
-        scores = self._scores.get(model.key)  # devices start with one version
-        if scores is None:
-            scores = self._scores[model.key] = probe(
-                model,
-                system.cloud_at(deployment.t_deploy_s),
-                system.predictors["edge"],
-                system.predictors["cloud"],
-                system.pools.probe,
-                system.data.labels,
-                self._strategy,
-            )
-            self._write_probed(model, scores)
-        self._recorder.add(
-            "probe",
-            strategy=self._label,
-            device=device,
-            version=deployment.model.version,
-            key=deployment.model.key,
-            phase=self._phase_at(deployment.device, deployment.t_deploy_s),
-            t_s=deployment.t_deploy_s,
-            n=scores.n,
-            accuracy=scores.accuracy,
-            accuracy_known=scores.accuracy_known,
-            system_accuracy=scores.system_accuracy,
-            cur=scores.cur,
-            cloud_accuracy=scores.cloud_accuracy,
-            threshold=scores.threshold,
-        )
-
-    def _write_probed(self, model: ModelRef, scores: Probed) -> None:
-        for table, rows in (("probe_classes", scores.classes), ("probe_bins", scores.bins)):
-            for row in rows:
-                values = {name: getattr(row, name) for name in row.__slots__}
-                self._recorder.add(table, strategy=self._label, key=model.key, **values)
-
-    def _phase_at(self, device: str, t_s: float) -> int:
-        ends_s = self._system.phase_ends(device)
-        phase = int(np.searchsorted(ends_s, t_s, side="right"))
-        return min(phase, self._system.schedule.n_phases - 1)
 
 
 def _periodic(
