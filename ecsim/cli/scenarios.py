@@ -27,7 +27,11 @@ def _build(loaded: Any) -> None:
     from ecsim.runtime.build import build
     from ecsim.runtime.progress import Progress
 
-    build(loaded, None, Progress())
+    class Notes(Progress):
+        def note(self, message: str) -> None:
+            click.echo(f"note: {message}", err=True)
+
+    build(loaded, None, Notes())
 
 
 @click.command()

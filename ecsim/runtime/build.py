@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ecsim import compiled
 from ecsim.collab.outline import Outline
 from ecsim.collab.strategy import Strategy
 from ecsim.core import registry
@@ -31,6 +32,8 @@ from ecsim.streams.corruptions import Corruptions, Spell
 from ecsim.streams.pools import Pools, split
 
 _MOST_TASKS = 1e9
+_MANY_TASKS = 20e6  # of all strategies together
+_PER_S = {True: 100_000.0, False: 50_000.0}  # tasks that a core manages in C and in Python, roughly
 
 
 def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> System:
@@ -79,6 +82,7 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         compute=compute,
         corruptions=corruptions,
     )
+    _say_if_long(system, progress)
     system.check_run(loaded)
     first_s = min(system.delays_s.values())
     system = replace(system, later_clouds=models.later_clouds(first_s, system.horizon_s))
@@ -151,11 +155,32 @@ def _refuse_what_has_no_effect(loaded: Loaded) -> None:
         raise ScenarioError(problems)
 
 
+def _say_if_long(system: System, progress: Progress) -> None:
+    """Say how many tasks are expected where they will take long.
+
+    With `run.tasks` it comes before the horizon, for which so many arrivals must be drawn.
+    """
+    n = float(system.scenario.run.tasks or _expected(system, system.horizon_s))
+    n_arms = len(system.scenario.strategies)
+    if n * n_arms <= _MANY_TASKS or n > _MOST_TASKS:
+        return
+    hours = n * n_arms / _PER_S[compiled.is_used] / 3600.0
+    progress.note(
+        f"about {n:.2g} tasks per strategy are expected: some {hours:.1g} h "
+        "of computing, and a row per task on the disk; run.tasks or run.horizon say how many"
+    )
+
+
+def _expected(system: System, horizon_s: float) -> float:
+    """Give the mean number of tasks in a run; 0 where the arrivals do not say."""
+    rate: float = getattr(system.arrivals(), "mean_per_s", 0.0)
+    return rate * horizon_s * len(system.devices)
+
+
 def _check_tasks_and_engines(loaded: Loaded, system: System) -> None:
     scenario = system.scenario
     problems = []
-    rate = getattr(system.arrivals(), "mean_per_s", 0.0)
-    expected = rate * system.horizon_s * len(system.devices)
+    expected = _expected(system, system.horizon_s)
     if expected > _MOST_TASKS:
         message = f"expected at most {_MOST_TASKS:.0e} tasks in the run, got about {expected:.1e}"
         problems.append(loaded.problem(("stream", "arrivals"), message))

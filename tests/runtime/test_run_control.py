@@ -5,7 +5,11 @@ import pandas as pd
 import pytest
 
 from ecsim.core.errors import ScenarioError, StoreError
+from ecsim.runtime import build, system
+from ecsim.runtime.lookup import lookup
+from ecsim.runtime.progress import Progress
 from ecsim.runtime.run import run_scenario
+from ecsim.scenario.load import load
 
 TABLES = ("tasks", "updates", "energy", "probe", "queues", "marks")
 
@@ -409,3 +413,33 @@ def test_watching_changes_no_bit_in_any_world(simulate, name):
         if row.place in ("cloud", "cam[0]"):
             seconds = active[row.strategy, row.place, row.component]
             assert row.utilisation * 38.0 == pytest.approx(seconds, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ({"tasks": 30_000_000}, "about 3e+07 tasks per strategy are expected"),
+        ({"tasks": 20_000_000}, None),
+        ({"horizon": "5000000 s"}, "about 4e+07 tasks per strategy are expected"),
+        ({"horizon": "50 s"}, None),
+    ],
+)
+def test_many_tasks_are_said_before_anything_is_computed(write_scenario, monkeypatch, run, said):
+    notes = []
+
+    class Notes(Progress):
+        def note(self, message):
+            notes.append(message)
+
+    def drawn(*_):
+        notes.append("arrivals are drawn")
+        return 60.0
+
+    monkeypatch.setattr(system, "time_of_task", drawn)
+    path = write_scenario(
+        strategies=[{"name": "cloud_only"}], stream=stream(), topology=topology(), run=run
+    )
+    build.build(load(path, lookup=lookup()), None, Notes())
+    notes += [""]
+    assert notes[0].startswith(said) if said else "expected" not in "".join(notes)
+    assert said is None or " of computing" in notes[0]
