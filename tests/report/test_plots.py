@@ -48,6 +48,16 @@ def drawn(kind, results, **options):
     return found
 
 
+def test_a_long_title_is_broken_to_fit(run):
+    title = "Fashion-MNIST, 3,200 images, quarter-width VGG-9 and VGG-16, 2 of 10 classes are known"
+    figure = drawn("energy", [run], title=title).figure
+    ends = figure._suptitle.get_window_extent()
+    assert ends.x0 >= 0 and ends.x1 <= figure.bbox.width
+    assert figure._suptitle.get_text().split() == title.split()
+    highest = max(axes.get_tightbbox().y1 for axes in figure.axes)
+    assert ends.y0 >= highest - 1
+
+
 @pytest.mark.parametrize(
     ("kind", "width_in"),
     [*((kind, SINGLE_IN) for kind in KINDS), ("accuracy", DOUBLE_IN), ("heatmap", DOUBLE_IN)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 WIDTHS_IN = {"single": SINGLE_IN, "double": DOUBLE_IN}
 DPI = 300
 SCREEN_DPI = 120
+INCHES_PER_LETTER = 0.062
 _ROWS_WITHIN = 3  # of a legend, for which every figure has room
 _ROW_IN = 0.16
 
@@ -76,7 +78,8 @@ def draw(kind: str, material: Material, options: Options) -> Drawn:
     module = importlib.import_module(f"ecsim.report.plots.{kind.replace('-', '_')}")
     drawn: Drawn = module.draw(material, options)
     if options.title:
-        drawn.figure.suptitle(options.title, fontsize=8)
+        room = int(options.width_in / INCHES_PER_LETTER)
+        drawn.figure.suptitle(textwrap.fill(options.title, room), fontsize=8)
     return drawn
 
 
@@ -106,7 +109,7 @@ def write(
 def legend(figure: Figure, handles: Sequence[Artist], options: Options, **about: Any) -> None:
     """Put the legend below all panels, in as many columns as its longest label allows."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
-    room = int(options.width_in / (0.5 + 0.062 * longest))
+    room = int(options.width_in / (0.5 + INCHES_PER_LETTER * longest))
     n_columns = max(1, min(len(handles), room, 6))
     n_rows = math.ceil(len(handles) / n_columns)
     n_columns = math.ceil(len(handles) / n_rows)  # rows of equal length
