@@ -144,6 +144,12 @@ def _reworded(
     for line in error.errors(include_url=False):
         loc = line["loc"] if line["type"] == "missing" else _existing(line["loc"], given)
         at.setdefault(loc, []).append(line)
+    # what lies deeper is of the member that fits the given value so far, and says more
+    at = {
+        loc: lines
+        for loc, lines in at.items()
+        if not any(len(other) > len(loc) and other[: len(loc)] == loc for other in at)
+    }
     result = []
     for loc, lines in at.items():
         expected = [expectation(line, unit) for line in lines]
@@ -159,12 +165,15 @@ def _reworded(
 
 
 def _existing(loc: tuple[int | str, ...], given: Any) -> tuple[int | str, ...]:
-    for depth, step in enumerate(loc):
+    """Give the steps of `loc` that the given value has; the others name members of a union."""
+    found: list[int | str] = []
+    for step in loc:
         try:
             given = given[step]
         except (LookupError, TypeError):
-            return loc[:depth]
-    return loc
+            continue
+        found.append(step)
+    return tuple(found)
 
 
 def _attributes(doc: str) -> dict[str, str]:

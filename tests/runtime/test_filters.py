@@ -165,6 +165,7 @@ PROBLEMS = {
     "range": (arm("a", threshold=1.5), "threshold: expected a number between 0 and 1, got 1.5"),
     "both": (arm("a", threshold={"cur": 0.1, "accuracy": 0.9}), "expected a number, {cur: SHARE}"),
     "near": (arm("a", threshold={"cuf": 0.1}), "got {'cuf': 0.1}"),
+    "inside": (arm("a", threshold={"error": "x"}), "threshold.error: expected a number, got 'x'"),
     "text": (arm("a", threshold="high"), "threshold: expected"),
     "oracle": (arm("a", filter="oracle", threshold={"cur": 0.1}), "no effect with filter: oracle"),
     "margin": (arm("a", filter="margin", normalise="final"), "normalise: has no effect"),

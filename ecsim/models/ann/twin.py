@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Gt
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from ecsim.models import plan as plans
@@ -45,7 +45,7 @@ class ReluVGG(nn.Module):
         """
 
         size: Literal["small", "vgg9"] = "small"
-        width: Annotated[float, Gt(0)] = 1.0
+        width: Annotated[float, Interval(gt=0, le=8)] = 1.0
         numbers: Literal["float32", "int8"] = "float32"
 
     def __init__(self, params: Params, in_shape: Sequence[int]):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Gt
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from ecsim.models import plan as plans
@@ -50,7 +50,7 @@ class VGG(nn.Module):
         """
 
         size: Literal["small", "vgg9", "vgg11", "vgg16"] = "small"
-        width: Annotated[float, Gt(0)] = 1.0
+        width: Annotated[float, Interval(gt=0, le=8)] = 1.0
 
     def __init__(self, params: Params, in_shape: Sequence[int]):
         super().__init__()

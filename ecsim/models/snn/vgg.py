@@ -48,7 +48,7 @@ class SpikingVGG(nn.Module):
         """
 
         size: Literal["small", "vgg9"] = "small"
-        width: Annotated[float, Gt(0)] = 1.0
+        width: Annotated[float, Interval(gt=0, le=8)] = 1.0
         steps: Annotated[int, Ge(1)] = 4
         tau: Annotated[float, Interval(gt=0, le=1)] = 0.5
         threshold: Annotated[float, Gt(0)] = 1.0
