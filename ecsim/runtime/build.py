@@ -82,8 +82,12 @@ def build(loaded: Loaded, cache: ArtefactCache | None, progress: Progress) -> Sy
         compute=compute,
         corruptions=corruptions,
     )
-    _say_if_long(system, progress)
+    n_asked = scenario.run.tasks
+    if n_asked is not None:  # before so many arrivals are drawn
+        _say_if_long(float(n_asked), scenario, progress)
     system.check_run(loaded)
+    if n_asked is None:
+        _say_if_long(_expected(system, system.horizon_s), scenario, progress)
     first_s = min(system.delays_s.values())
     system = replace(system, later_clouds=models.later_clouds(first_s, system.horizon_s))
     _check_tasks_and_engines(loaded, system)
@@ -155,13 +159,9 @@ def _refuse_what_has_no_effect(loaded: Loaded) -> None:
         raise ScenarioError(problems)
 
 
-def _say_if_long(system: System, progress: Progress) -> None:
-    """Say how many tasks are expected where they will take long.
-
-    With `run.tasks` it comes before the horizon, for which so many arrivals must be drawn.
-    """
-    n = float(system.scenario.run.tasks or _expected(system, system.horizon_s))
-    n_arms = len(system.scenario.strategies)
+def _say_if_long(n: float, scenario: Scenario, progress: Progress) -> None:
+    """Say how many tasks a strategy is expected to have where they will take long."""
+    n_arms = len(scenario.strategies)
     if n * n_arms <= _MANY_TASKS or n > _MOST_TASKS:
         return
     hours = n * n_arms / _PER_S[compiled.is_used] / 3600.0
