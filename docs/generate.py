@@ -69,7 +69,7 @@ of 1 (.01 is a point), beside those of the paper where it has one. The verdicts 
 rules that were fixed before ([how to read them](../how-to/compare.md#claims)); what they mean for
 the paper is in [ECC-SNN, claim by claim](../background/ecc-snn.md).
 """
-SUITES = {"Digits": "claims", "Fashion-MNIST": "claims-fashion"}
+SUITES = {"Digits": "claims", "Fashion-MNIST": "claims-fashion", "CIFAR-10": "claims-cifar"}
 SUITE = """
 ## {title}
 

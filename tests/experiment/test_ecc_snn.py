@@ -13,7 +13,7 @@ from ecsim.scenario.load import load
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "scenarios" / "ecc_snn"
-SUITES = ("claims", "claims-fashion", "claims-fashion-small")
+SUITES = ("claims", "claims-fashion", "claims-fashion-small", "claims-cifar")
 
 
 def stored(suite):
