@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 import ecsim
 from ecsim.cli.main import cli
 from ecsim.core.errors import ScenarioError, StoreError
+from ecsim.experiment.engines.cluster import Cluster
 from ecsim.experiment.plan import read_plan
 from ecsim.records.opening import open_result
 
@@ -299,6 +301,16 @@ def test_updates_are_trained_once_and_bounded_by_the_dry_run(tmp_path):
     assert len(trained) == len(set(trained))
     assert 12 < len(updates) <= said["most_updates"]
     assert {of["key"] for of in said["trainings"]} == {of["key"] for of in made} - updates
+
+
+def test_fewer_dask_workers_than_before_have_no_room():
+    pytest.importorskip("distributed")
+    cluster = Cluster(2)
+    workers = {"a": 1, "b": 1}
+    client = SimpleNamespace(nthreads=lambda: workers)
+    assert [cluster._room(client, n) for n in (0, 3, 4)] == [4, 1, 0]
+    workers.clear()  # the last one has just died, and comes back
+    assert [cluster._room(client, n) for n in (0, 1, 3)] == [2, 1, 0]
 
 
 @pytest.mark.slow

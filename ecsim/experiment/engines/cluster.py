@@ -52,7 +52,7 @@ class Cluster:
                 under_way[future] = job
                 coming.add(future)
 
-            for job in islice(new, 2 * self._size(client)):
+            for job in islice(new, self._room(client, 0)):
                 submit(job)
             for future in coming:
                 job = under_way.pop(future)
@@ -62,7 +62,7 @@ class Cluster:
                     tries[job.id] += 1
                     submit(job)
                     continue
-                for following in islice(new, 2 * self._size(client) - len(under_way)):
+                for following in islice(new, self._room(client, len(under_way))):
                     submit(following)
                 yield outcome
 
@@ -92,8 +92,9 @@ class Cluster:
             raise UserError(f"the dask scheduler at {self._scheduler} has no workers")
         return client
 
-    def _size(self, client: Any) -> int:
-        return max(1, len(client.nthreads()))
+    def _room(self, client: Any, n_under_way: int) -> int:
+        """Give how many jobs more may be under way; fewer workers may be there than before."""
+        return max(0, 2 * max(1, len(client.nthreads())) - n_under_way)
 
     def _outcome(self, future: Any, job: Job) -> Outcome:
         error = future.exception()
